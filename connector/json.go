@@ -1,0 +1,243 @@
+package connector
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Bounds of a config file. A connector's config is a page of text.
+const (
+	maxConfigBytes = 1 << 20
+	maxConfigDepth = 16
+)
+
+// A node is a JSON value that keeps what encoding/json throws away: the order
+// of an object's members, and names that stand twice.
+type node struct {
+	path    string // JSON Pointer
+	value   any    // string, json.Number, bool, nil, []*node or []member
+	skipped bool   // nested deeper than maxConfigDepth
+}
+
+type member struct {
+	name string
+	*node
+}
+
+// parseJSON reads one JSON value. Its faults are the syntax error that ended
+// it, or every name that an object holds twice.
+func parseJSON(data []byte) (*node, []Fault) {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // some editors add a byte order mark
+	switch {
+	case len(data) > maxConfigBytes:
+		return nil, []Fault{{Message: "the file is larger than 1 MiB", Fix: "name the connector JSON, which is a page of text"}}
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, []Fault{{Message: "the file is empty", Fix: "put the connector JSON into it: an object in curly brackets"}}
+	}
+	if f := invalidUTF8(data); f != nil {
+		return nil, []Fault{*f}
+	}
+	var raw json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return nil, []Fault{syntaxFault(data, err)}
+	}
+	p := &parser{dec: json.NewDecoder(bytes.NewReader(data))}
+	p.dec.UseNumber()
+	root, err := p.parse("", 0)
+	if err != nil { // cannot be: the text was found valid above
+		return nil, []Fault{syntaxFault(data, err)}
+	}
+	return root, p.faults
+}
+
+type parser struct {
+	dec    *json.Decoder
+	faults []Fault
+}
+
+func (p *parser) parse(path string, depth int) (*node, error) {
+	t, err := p.dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	n := &node{path: path, value: t}
+	d, ok := t.(json.Delim)
+	if !ok {
+		return n, nil
+	}
+	if depth >= maxConfigDepth {
+		p.faults = append(p.faults, Fault{Path: path, Message: "is nested too deep", Fix: "remove it: nothing in a connector JSON is nested that deep"})
+		n.skipped = true
+		return n, p.skip()
+	}
+	if d == '[' {
+		return n, p.parseArray(n, depth)
+	}
+	return n, p.parseObject(n, depth)
+}
+
+func (p *parser) parseArray(n *node, depth int) error {
+	elems := []*node{}
+	for p.dec.More() {
+		e, err := p.parse(n.path+"/"+strconv.Itoa(len(elems)), depth+1)
+		if err != nil {
+			return err
+		}
+		elems = append(elems, e)
+	}
+	n.value = elems
+	_, err := p.dec.Token() // the closing bracket
+	return err
+}
+
+func (p *parser) parseObject(n *node, depth int) error {
+	members := []member{}
+	seen := map[string]bool{}
+	for p.dec.More() {
+		t, err := p.dec.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := t.(string)
+		path := n.path + "/" + escapePointer(name)
+		if seen[name] {
+			p.faults = append(p.faults, Fault{Path: path, Message: "is there twice", Fix: "keep one of the two"})
+		}
+		v, err := p.parse(path, depth+1)
+		if err != nil {
+			return err
+		}
+		if !seen[name] {
+			members = append(members, member{name, v})
+		}
+		seen[name] = true
+	}
+	n.value = members
+	_, err := p.dec.Token()
+	return err
+}
+
+// skip reads past the rest of an array or object whose bracket was read.
+func (p *parser) skip() error {
+	for open := 1; open > 0; {
+		t, err := p.dec.Token()
+		if err != nil {
+			return err
+		}
+		switch t {
+		case json.Delim('['), json.Delim('{'):
+			open++
+		case json.Delim(']'), json.Delim('}'):
+			open--
+		}
+	}
+	return nil
+}
+
+func escapePointer(s string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(s)
+}
+
+// typeName says what a value is, in JSON's words.
+func (n *node) typeName() string {
+	switch n.value.(type) {
+	case string:
+		return "a string"
+	case json.Number:
+		return "a number"
+	case bool:
+		return "true or false"
+	case []*node:
+		return "an array"
+	case []member:
+		return "an object"
+	case nil:
+		return "null"
+	default:
+		return "something nested"
+	}
+}
+
+func invalidUTF8(data []byte) *Fault {
+	if utf8.Valid(data) {
+		return nil
+	}
+	offset := 0
+	for {
+		r, size := utf8.DecodeRune(data[offset:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		offset += size
+	}
+	line, column := position(data, offset)
+	return &Fault{
+		Message: fmt.Sprintf("line %d, column %d: not UTF-8", line, column),
+		Fix:     "save the file as UTF-8",
+	}
+}
+
+// syntaxFault puts encoding/json's words into a place and an expectation. A
+// test pins the phrases, which the standard library does not promise.
+func syntaxFault(data []byte, err error) Fault {
+	offset, found := len(data), "the end of the file"
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) && !strings.HasPrefix(syntax.Error(), "unexpected end") {
+		offset = int(syntax.Offset) - 1 // Offset counts the offending byte
+		if offset >= 0 && offset < len(data) {
+			r, _ := utf8.DecodeRune(data[offset:])
+			found = strconv.QuoteRune(r)
+		}
+	}
+	line, column := position(data, offset)
+	expected, fix := expectation(err)
+	return Fault{
+		Message: fmt.Sprintf("not valid JSON at line %d, column %d: found %s, expected %s", line, column, found, expected),
+		Fix:     fix,
+	}
+}
+
+func expectation(err error) (expected, fix string) {
+	text := err.Error()
+	for _, p := range []struct{ phrase, expected, fix string }{
+		{"looking for beginning of object key string", "a name in double quotes", "remove a comma too many, or put the name in double quotes"},
+		{"looking for beginning of value", "a value", "write a value there: text stands in double quotes"},
+		{"after object key:value pair", `"," or "}"`, "put a comma between two members, or close the object"},
+		{"after object key", `":"`, "put a colon between name and value"},
+		{"after array element", `"," or "]"`, "put a comma between two elements, or close the array"},
+		{"after top-level value", "the end of the file", "keep one JSON object in the file and remove what follows it"},
+		{"in string literal", "a printable character", `write a line break as \n and a tab as \t`},
+		{"in string escape code", `an escape such as \n, \" or \\`, `write a backslash as \\`},
+		{`in \u hexadecimal character escape`, "four hexadecimal digits", `write \u and four hexadecimal digits`},
+		{"in literal", "true, false or null", "write true, false or null in full and in lower case"},
+		{"in numeric literal", "a digit", "write the number as JSON does: 600, 0.5"},
+		{"after decimal point", "a digit", "write the number as JSON does: 600, 0.5"},
+		{"in exponent", "a digit", "write the number as JSON does: 600, 0.5"},
+		{"unexpected end", "more", "close what is open: a quote, a square or a curly bracket"},
+		{"exceeded max depth", "fewer brackets", "remove the nesting"},
+	} {
+		if strings.Contains(text, p.phrase) {
+			return p.expected, p.fix
+		}
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return "more", "close what is open: a quote, a square or a curly bracket"
+	}
+	return "something else", "check the JSON at that place"
+}
+
+// position turns an offset into line and column, both from 1, the column in
+// characters.
+func position(data []byte, offset int) (line, column int) {
+	offset = max(0, min(offset, len(data)))
+	before := data[:offset]
+	line = 1 + bytes.Count(before, []byte("\n"))
+	column = 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
+	return line, column
+}
