@@ -1,0 +1,103 @@
+// Command sixdigit sends verification codes by text message through Twilio.
+//
+// Exit status: 0 done, 1 the operation failed, 2 the command line or a
+// configuration is wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+type cli struct {
+	Demo      demoCmd      `cmd:"" help:"Show a whole run on this machine: a simulated Twilio, three texts, a phone. No account needed."`
+	Connector connectorCmd `cmd:"" help:"Check and try a connector JSON."`
+	TwilioSim simCmd       `cmd:"" name:"twilio-sim" help:"Run the simulated Twilio alone."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+}
+
+// streams are where a command reads and writes, so that no command names os.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// exitError ends the program with a status of its own. With no error inside,
+// everything was said already.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(status)
+}
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args []string, s streams) (status int) {
+	helped := false
+	var root cli
+	parser, err := kong.New(&root,
+		kong.Name("sixdigit"),
+		kong.Description("Verification codes by text message, through Twilio.\n\nStart with: sixdigit demo"),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(int) { helped = true }), // kong exits only after --help
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(s),
+	)
+	if err != nil {
+		return complain(s, &exitError{exitUsage, err})
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case helped:
+		return 0
+	case err != nil:
+		return complain(s, &exitError{exitUsage, fmt.Errorf("%w; see sixdigit --help", err)})
+	}
+	return complain(s, command.Run())
+}
+
+// complain writes the error for a person and returns the exit status.
+func complain(s streams, err error) int {
+	if err == nil {
+		return 0
+	}
+	if text := err.Error(); text != "" {
+		_, _ = fmt.Fprintln(s.err, "sixdigit: "+text)
+	}
+	var e *exitError
+	if errors.As(err, &e) {
+		return e.status
+	}
+	return exitFailed
+}

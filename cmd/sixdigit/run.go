@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/sixdigit/sixdigit/internal/app"
+)
+
+type demoCmd struct {
+	Exit   bool   `help:"End after the transcript; status 0 when every text arrived."`
+	Listen string `placeholder:"ADDR" help:"Where to answer; 127.0.0.1:8010 by default, or any free port where that is taken."`
+}
+
+func (demoCmd) Help() string {
+	return `Nothing leaves this machine and no account is needed.
+
+Examples:
+  sixdigit demo
+  sixdigit demo --exit`
+}
+
+func (c demoCmd) Run(ctx context.Context, s streams) error {
+	return app.Demo(ctx, app.DemoOptions{Listen: c.Listen, Exit: c.Exit, Out: s.out})
+}
+
+type simCmd struct {
+	Listen string `default:"127.0.0.1:8010" placeholder:"ADDR" help:"Where to answer; port 0 takes a free one."`
+}
+
+func (simCmd) Help() string {
+	return `It answers the parts of Twilio's API that sending texts needs, moves each text
+from accepted to delivered, calls back with signatures, and fails on demand:
+
+  curl -X PUT localhost:8010/sim/faults -d '{"status":429,"code":20429,"retry_after":2,"count":1}'
+
+Examples:
+  sixdigit twilio-sim
+  sixdigit twilio-sim --listen 127.0.0.1:0`
+}
+
+func (c simCmd) Run(ctx context.Context, s streams) error {
+	return app.Simulate(ctx, c.Listen, s.out)
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run(s streams) error {
+	version, revision := "devel", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" && info.Main.Version != "(devel)" {
+			version = info.Main.Version
+		}
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				revision = " " + setting.Value
+			}
+		}
+	}
+	_, err := fmt.Fprintf(s.out, "sixdigit %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}

@@ -1,0 +1,49 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/sixdigit/sixdigit/twiliosim"
+)
+
+// DefaultListen is where the demo and the simulator answer unless told
+// otherwise.
+const DefaultListen = "127.0.0.1:8010"
+
+// The simulator's default account, which needs no secret.
+const (
+	simAccount = "AC00000000000000000000000000000000"
+	simToken   = "11111111111111111111111111111111"
+	simService = "MG00000000000000000000000000000000"
+)
+
+// Simulate runs the simulated Twilio alone until ctx ends. What it prints ends
+// with a connector JSON that sends to it.
+func Simulate(ctx context.Context, addr string, out io.Writer) error {
+	ln, err := listen(ctx, addr, false)
+	if err != nil {
+		return err
+	}
+	sim := twiliosim.New(twiliosim.Options{})
+	url := "http://" + ln.Addr().String()
+	_, _ = fmt.Fprintf(out, simulatorText, url, simAccount, simToken, simService)
+	return serve(ctx, ln, sim, func() { _ = sim.Close() })
+}
+
+const simulatorText = `A simulated Twilio listens on %[1]s
+Its phone: %[1]s/sim/   Control: %[1]s/sim/messages, /sim/faults, /sim/ledger
+Stop it with Ctrl-C. A connector JSON that sends to it:
+
+{
+  "accountSID": "%[2]s",
+  "authToken": "%[3]s",
+  "fromMessagingServiceSID": "%[4]s",
+  "baseURL": "%[1]s",
+  "templates": [{ "usageType": "Generic", "content": "Your code is {{code}}." }]
+}
+`
+
+var _ http.Handler = (*twiliosim.Server)(nil)
