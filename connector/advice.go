@@ -22,6 +22,14 @@ const (
 	AdviceTooMany     Advice = "too_many"
 )
 
+// Advices returns every advice.
+func Advices() []Advice {
+	return []Advice{
+		AdviceCheckNumber, AdviceNotMobile, AdviceOptedOut, AdviceCountry,
+		AdviceOtherMethod, AdviceWait, AdviceOurFault, AdviceTooMany,
+	}
+}
+
 // Text returns the advice in English. wait is how long until a next try makes
 // sense; 0 when nobody knows.
 func (a Advice) Text(wait time.Duration) string {

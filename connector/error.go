@@ -34,7 +34,9 @@ func Kinds() []Kind {
 	}
 }
 
-// Outcome is what is known about whether the provider took the request.
+// Outcome is what is known about whether the provider took the request. Of a
+// text that the provider took and could not deliver (StatusUpdate.Err,
+// Found.Err) it is OutcomeRefused: nothing is on its way any more.
 type Outcome string
 
 // The outcomes.
@@ -44,14 +46,17 @@ const (
 	OutcomeMaybe        Outcome = "maybe"         // nobody can tell: it may be on its way to a phone
 )
 
+// Outcomes returns every outcome.
+func Outcomes() []Outcome { return []Outcome{OutcomeRefused, OutcomeNotProcessed, OutcomeMaybe} }
+
 // Action is a set of things that a failure calls for. It is a classification,
 // not an order: the caller's policy decides.
 type Action uint8
 
 // The actions.
 const (
-	// ActRetry: the same sender may succeed later. With OutcomeMaybe only a
-	// new message, not the same request, is meant.
+	// ActRetry: the same sender may succeed later. It never stands beside
+	// OutcomeMaybe: whoever looks at the actions alone must not send twice.
 	ActRetry Action = 1 << iota
 	// ActFailover: another sender, connector or channel may succeed.
 	ActFailover

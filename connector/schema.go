@@ -7,9 +7,9 @@ import (
 	"github.com/sixdigit/sixdigit/sms"
 )
 
-// codePattern is the placeholder rule of package sms for the name code, as a
-// regular expression that ECMA 262 and RE2 read alike.
-const codePattern = `\{\{[\s\u00a0\ufeff\u2028\u2029\u1680\u2000-\u200a\u202f\u205f\u3000]*code[\s\u00a0\ufeff\u2028\u2029\u1680\u2000-\u200a\u202f\u205f\u3000]*\}\}`
+// codePattern is the placeholder rule of package sms for the name code. JSON
+// Schema reads patterns as ECMA 262 does, whose \s is the same white space.
+const codePattern = `\{\{\s*code\s*\}\}`
 
 // Schema returns the JSON Schema (draft 2020-12) of the config object. What a
 // schema cannot say, the loader still checks: a usage type and locale that

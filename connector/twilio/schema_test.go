@@ -2,6 +2,7 @@ package twilio_test
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -74,6 +75,7 @@ func compileSchema(t *testing.T) *jsonschema.Schema {
 		t.Fatal(err)
 	}
 	c := jsonschema.NewCompiler()
+	c.UseRegexpEngine(ecmaRegexp)
 	if err := c.AddResource("connector.json", doc); err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +84,12 @@ func compileSchema(t *testing.T) *jsonschema.Schema {
 		t.Fatal(err)
 	}
 	return schema
+}
+
+// ecmaRegexp compiles a pattern as ECMA 262 reads it, as far as ours differ.
+func ecmaRegexp(pattern string) (jsonschema.Regexp, error) {
+	const space = `[\t\n\v\f\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}]`
+	return regexp.Compile(strings.ReplaceAll(pattern, `\s`, space))
 }
 
 func FuzzReadConfig(f *testing.F) {

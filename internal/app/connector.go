@@ -78,7 +78,7 @@ func readConnectorFile(path string, stdin io.Reader) ([]byte, []connector.Warnin
 	var warnings []connector.Warning
 	if othersRead(info.Mode()) {
 		warnings = append(warnings, connector.Warning{
-			Message: fmt.Sprintf("every user of this machine can read the file (mode %04o), and the auth token in it; run chmod 600 on it", info.Mode().Perm()),
+			Message: fmt.Sprintf("can be read by every user of this machine (mode %04o), and so can the auth token in it; run chmod 600 on it", info.Mode().Perm()),
 		})
 	}
 	return data, warnings, nil

@@ -1,0 +1,118 @@
+package twilio
+
+import (
+	"fmt"
+	"mime"
+	"net/url"
+	"strings"
+
+	"github.com/sixdigit/sixdigit/connector"
+)
+
+// Bounds of a callback. Twilio's have about 10 fields and 500 bytes.
+const (
+	maxCallback = 64 << 10
+	maxFields   = 200
+)
+
+// ParseStatus reads a status callback. A callback that Twilio did not sign with
+// one of the account's tokens is ErrSignature, whatever else is wrong with it,
+// unless its body cannot be read as a form at all: such a body has no
+// signature. A callback carries no time; that it is not an old one is for the
+// caller to judge, by the order of statuses.
+func (c *Client) ParseStatus(in connector.Inbound) (connector.StatusUpdate, error) {
+	signatures := in.Header.Values("X-Twilio-Signature")
+	if len(signatures) != 1 || signatures[0] == "" {
+		return connector.StatusUpdate{}, connector.ErrSignature
+	}
+	form, err := parseForm(in.Body)
+	if err != nil {
+		return connector.StatusUpdate{}, err
+	}
+	if !signed(c.tokens, in.PublicURL, form, signatures[0]) {
+		return connector.StatusUpdate{}, connector.ErrSignature
+	}
+	return c.update(in.Header.Get("Content-Type"), form)
+}
+
+// update reads a form whose signature is right.
+func (c *Client) update(contentType string, form fields) (connector.StatusUpdate, error) {
+	var none connector.StatusUpdate
+	if t, _, err := mime.ParseMediaType(contentType); err != nil || t != "application/x-www-form-urlencoded" {
+		return none, malformed("it is not a form")
+	}
+	// A name that stands twice has values that one reading of the signature
+	// does not see. Of the fields that are read, none may.
+	for _, name := range []string{"AccountSid", "MessageSid", "MessageStatus", "ErrorCode"} {
+		if len(form[name]) > 1 {
+			return none, malformed("it repeats " + name)
+		}
+	}
+	id, code := form.get("MessageSid"), form.get("ErrorCode")
+	switch {
+	case form.get("AccountSid") != c.account:
+		return none, malformed("it is another account's")
+	case !isMessageSID(id):
+		return none, malformed("its MessageSid is none")
+	case code != "" && parseCode(code) == 0:
+		return none, malformed("its ErrorCode is none")
+	case form.get("MessageStatus") == "":
+		return none, malformed("it has no MessageStatus")
+	}
+	status, ok := statusOf(form.get("MessageStatus"))
+	if !ok {
+		return none, connector.ErrUnknownStatus
+	}
+	update := connector.StatusUpdate{ProviderID: id, Status: status}
+	if failed(status) {
+		update.Err = failure(form.get("MessageStatus"), parseCode(code))
+	}
+	return update, nil
+}
+
+// malformed says why in words that hold nothing of the callback.
+func malformed(why string) error {
+	return fmt.Errorf("%w: %s", connector.ErrMalformed, why)
+}
+
+// fields is a decoded form: each name's values in order.
+type fields map[string][]string
+
+func (f fields) get(name string) string {
+	if v := f[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// parseForm decodes a form strictly: what it passes over would be a way to
+// change a callback without changing its signature.
+func parseForm(body []byte) (fields, error) {
+	if len(body) > maxCallback {
+		return nil, malformed("it is too long")
+	}
+	form := fields{}
+	rest := string(body)
+	for n := 0; rest != ""; n++ {
+		if n == maxFields {
+			return nil, malformed("it has too many fields")
+		}
+		var field string
+		field, rest, _ = strings.Cut(rest, "&")
+		// Some parsers split at semicolons as well.
+		if field == "" || strings.Contains(field, ";") {
+			return nil, malformed("its form cannot be decoded")
+		}
+		rawName, rawValue, _ := strings.Cut(field, "=")
+		name, err := url.QueryUnescape(rawName)
+		if err != nil {
+			return nil, malformed("its form cannot be decoded")
+		}
+		value, err := url.QueryUnescape(rawValue)
+		if err != nil {
+			return nil, malformed("its form cannot be decoded")
+		}
+		form[name] = append(form[name], value)
+	}
+	return form, nil
+}

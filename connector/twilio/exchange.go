@@ -1,0 +1,126 @@
+package twilio
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/sixdigit/sixdigit/connector"
+)
+
+// Bounds of what is read of an answer. A message is about 1 kB; its body, of
+// at most 1,600 characters, may take 6 bytes a character in JSON.
+const (
+	maxAnswer = 64 << 10
+	maxList   = 512 << 10
+)
+
+// call is one request to Twilio.
+type call struct {
+	url   url.URL
+	form  []byte // what is posted; nil makes the call a GET, which has no effect and may be repeated
+	limit int    // bytes of answer that are read
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	err    error // why body is not whole, or nil
+}
+
+// exchange makes the request and reads its answer, whatever its status. Its
+// error means that no answer arrived.
+//
+// It calls the RoundTripper itself: http.Client would follow redirects, and
+// copies the request and its headers on the way there.
+func (c *Client) exchange(ctx context.Context, r call) (answer, *connector.Error) {
+	if err := ctx.Err(); err != nil {
+		return answer{}, notStarted(err)
+	}
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > c.timeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
+	if err := c.take(ctx); err != nil {
+		return answer{}, noPlace(err)
+	}
+	defer c.leave()
+
+	req, body := c.request(ctx, r)
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return answer{}, lost(ctx.Err(), err, body == nil || body.unread())
+	}
+	defer func() { _ = resp.Body.Close() }()
+	a := answer{status: resp.StatusCode, header: resp.Header}
+	a.body, a.err = readAnswer(resp, r.limit)
+	if a.err != nil && ctx.Err() != nil {
+		a.err = ctx.Err()
+	}
+	return a, nil
+}
+
+// request builds the request. It has no Idempotency-Key header: Twilio knows
+// none, and net/http takes one as leave to repeat a POST by itself when a
+// connection dies under it. Without it, GetBody only lets net/http move to
+// another connection when not one byte was written to the first.
+func (c *Client) request(ctx context.Context, r call) (*http.Request, body) {
+	req := &http.Request{
+		Method:     http.MethodGet,
+		URL:        &r.url,
+		Host:       r.url.Host,
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header: http.Header{
+			"Authorization": {c.auth.Reveal()},
+			"Accept":        {"application/json"},
+			"User-Agent":    {"sixdigit"},
+		},
+	}
+	if r.form == nil {
+		return req.WithContext(ctx), nil
+	}
+	req.Method = http.MethodPost
+	req.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
+	req.ContentLength = int64(len(r.form))
+	var b body
+	if c.standard {
+		b = newPlainBody(req, r.form)
+	} else {
+		b = newGuardedBody(req, r.form)
+	}
+	return req.WithContext(ctx), b
+}
+
+// readAnswer reads the body to its end, which lets the connection be used
+// again, or until limit is passed.
+func readAnswer(resp *http.Response, limit int) ([]byte, error) {
+	size := resp.ContentLength
+	if size > int64(limit) {
+		return nil, errTooLong
+	}
+	if size < 0 {
+		size = 2 << 10
+	}
+	buf := make([]byte, 0, size+1) // room for one more, so that the end shows without growing
+	for {
+		n, err := resp.Body.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case len(buf) > limit:
+			return nil, errTooLong
+		case err == io.EOF:
+			return buf, nil
+		case err != nil:
+			return buf, plain(err)
+		case len(buf) == cap(buf):
+			buf = append(buf, 0)[:len(buf)]
+		}
+	}
+}
