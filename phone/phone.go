@@ -10,11 +10,9 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// maxInput bounds what Parse reads: 15 digits, the plus sign and generous
-// punctuation. E.164 allows 15 digits.
 const (
-	maxInput  = 40
-	maxDigits = 15
+	maxInput  = 40 // bytes after the plus sign: the digits and generous punctuation
+	maxDigits = 15 // E.164
 )
 
 // Why a text is not a phone number. Errors never hold the text.
@@ -30,11 +28,11 @@ var (
 
 // Number is a phone number in E.164 form. The zero Number is no number.
 //
-// Its parts sit behind a pointer so that fmt cannot print them from inside
-// another struct's unexported fields. == does not compile; use Equal.
+// Its parts sit in a func because a func shows them to nobody: where fmt, a
+// test tool or any other printer reads fields without calling methods, it
+// finds an address. It also makes == a compile error; use Equal.
 type Number struct {
-	_ [0]func()
-	p *parts
+	read func() *parts
 }
 
 type parts struct {
@@ -45,9 +43,12 @@ type parts struct {
 	assigned bool
 }
 
-// Parse reads a number that starts with "+" and its country calling code.
-// Spaces and the characters - ( ) . / are passed over. Letters and extensions
-// are refused: a text cannot be sent to either.
+// Parse reads a number that starts with "+" and its country calling code, in
+// ASCII digits. White space around it is passed over, and so are spaces, tabs
+// and the characters - ( ) . / inside. Letters and extensions are refused: a
+// text cannot be sent to either. What a country used to want in front of the
+// national number is dropped: the trunk zero of +44 (0)20 and the 1 of the old
+// Mexican mobile numbers. The error is one of those above.
 func Parse(s string) (Number, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -60,7 +61,8 @@ func Parse(s string) (Number, error) {
 }
 
 // ParseDigits reads a number as auth servers write it in their hooks: digits
-// with the country calling code, the plus sign optional.
+// with the country calling code, the plus sign optional. All else is as for
+// Parse; "00" in place of the plus sign is refused with ErrCountryCode.
 func ParseDigits(s string) (Number, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -95,39 +97,70 @@ func parse(s string) (Number, error) {
 	return build(string(digits))
 }
 
+// build makes the Number of "+" and digits. The library drops one trunk prefix
+// (+44 (0)20 …) in each reading; reading its form again until nothing changes
+// gives one number one form, however many zeros stood before it.
 func build(e164 string) (Number, error) {
+	for range maxDigits {
+		n, err := read(withoutMexicanOne(e164))
+		if err != nil {
+			return Number{}, err
+		}
+		form := phonenumbers.Format(n, phonenumbers.E164)
+		if form == e164 {
+			return number(n, form), nil
+		}
+		e164 = form
+	}
+	return Number{}, ErrLength
+}
+
+func read(e164 string) (*phonenumbers.PhoneNumber, error) {
 	n, err := phonenumbers.Parse(e164, phonenumbers.UNKNOWN_REGION)
 	switch {
-	case errors.Is(err, phonenumbers.ErrTooShortNSN), errors.Is(err, phonenumbers.ErrTooShortAfterIDD):
-		return Number{}, ErrTooShort
 	case errors.Is(err, phonenumbers.ErrNumTooLong):
-		return Number{}, ErrTooLong
+		return nil, ErrTooLong
 	case errors.Is(err, phonenumbers.ErrInvalidCountryCode):
-		return Number{}, ErrCountryCode
-	case err != nil:
-		return Number{}, ErrTooShort
+		return nil, ErrCountryCode
+	case err != nil: // of digits alone the library has no other complaint
+		return nil, ErrTooShort
 	}
 	switch phonenumbers.IsPossibleNumberWithReason(n) {
 	case phonenumbers.IS_POSSIBLE:
+		return n, nil
 	case phonenumbers.TOO_SHORT, phonenumbers.IS_POSSIBLE_LOCAL_ONLY:
-		return Number{}, ErrTooShort
+		return nil, ErrTooShort
 	case phonenumbers.TOO_LONG:
-		return Number{}, ErrTooLong
+		return nil, ErrTooLong
 	case phonenumbers.INVALID_COUNTRY_CODE:
-		return Number{}, ErrCountryCode
-	default:
-		return Number{}, ErrLength
+		return nil, ErrCountryCode
 	}
-	// The library drops a national trunk zero (+44 (0)20 …); its form is the
-	// number that networks know.
+	return nil, ErrLength
+}
+
+func number(n *phonenumbers.PhoneNumber, e164 string) Number {
+	t := phonenumbers.GetNumberType(n)
 	p := &parts{
-		e164:     phonenumbers.Format(n, phonenumbers.E164),
-		code:     int(n.GetCountryCode()),
-		assigned: phonenumbers.IsValidNumber(n),
-		line:     lineType(phonenumbers.GetNumberType(n)),
+		e164:   e164,
+		region: region(n),
+		code:   int(n.GetCountryCode()),
+		line:   lineType(t),
+		// A range without a type is one that the plan does not assign: that is
+		// how the library itself tells.
+		assigned: t != phonenumbers.UNKNOWN,
 	}
-	p.region = region(n)
-	return Number{p: p}, nil
+	return Number{read: func() *parts { return p }}
+}
+
+// withoutMexicanOne drops the 1 that stood between +52 and the ten digits of a
+// mobile number until August 2019. Address books still hold it, networks no
+// longer know it.
+func withoutMexicanOne(e164 string) string {
+	const old = "+521"
+	if strings.HasPrefix(e164, old) && len(e164) == len(old)+10 {
+		return "+52" + e164[len(old):]
+	}
+	return e164
 }
 
 // region is the number's country. A calling code that one country has to
@@ -145,16 +178,18 @@ func region(n *phonenumbers.PhoneNumber) string {
 	return r
 }
 
-// E164 returns the number in full, as "+14155552671"; "" for the zero Number.
-func (n Number) E164() string {
-	if n.p == nil {
-		return ""
+func (n Number) parts() parts {
+	if n.read == nil {
+		return parts{line: TypeUnknown}
 	}
-	return n.p.e164
+	return *n.read()
 }
 
+// E164 returns the number in full, as "+14155552671"; "" for the zero Number.
+func (n Number) E164() string { return n.parts().e164 }
+
 // IsZero reports whether n is no number.
-func (n Number) IsZero() bool { return n.p == nil }
+func (n Number) IsZero() bool { return n.read == nil }
 
 // Equal reports whether both are the same number.
 func (n Number) Equal(m Number) bool { return n.E164() == m.E164() }
@@ -162,51 +197,38 @@ func (n Number) Equal(m Number) bool { return n.E164() == m.E164() }
 // Region returns the ISO 3166-1 alpha-2 code of the number's country, or ""
 // where there is none (satellite and other international numbers) or it cannot
 // be told (an unassigned range of a calling code that countries share).
-func (n Number) Region() string {
-	if n.p == nil {
-		return ""
-	}
-	return n.p.region
-}
+func (n Number) Region() string { return n.parts().region }
 
 // CountryCode returns the country calling code, 1 to 3 digits; 0 for the zero
 // Number.
-func (n Number) CountryCode() int {
-	if n.p == nil {
-		return 0
-	}
-	return n.p.code
-}
+func (n Number) CountryCode() int { return n.parts().code }
 
-// Type returns the kind of line that the number's range is assigned to.
-func (n Number) Type() LineType {
-	if n.p == nil {
-		return TypeUnknown
-	}
-	return n.p.line
-}
+// Type returns the kind of line that the number's range is assigned to:
+// TypeUnknown when it is not assigned, and for the zero Number.
+func (n Number) Type() LineType { return n.parts().line }
 
 // Assigned reports whether the number lies in a range that the number plan, as
 // this library knows it, has assigned.
-func (n Number) Assigned() bool { return n.p != nil && n.p.assigned }
+func (n Number) Assigned() bool { return n.parts().assigned }
 
-// Prefix returns the number without its last four digits: the block of 10,000
-// in which it lies. Limits against pumping count by it.
+// Prefix returns the number without its last four digits, as "+1415555": the
+// block of 10,000 in which it lies, and "" for the zero Number. Limits against
+// pumping count by it.
 func (n Number) Prefix() string {
-	if n.p == nil {
-		return ""
-	}
-	return n.p.e164[:len(n.p.e164)-4]
+	e := n.E164()
+	return e[:max(0, len(e)-4)]
 }
 
-// Mask returns the calling code and the last two digits, as "+1********71".
+// Mask returns the calling code and the last two digits, as "+1********71";
+// "" for the zero Number.
 func (n Number) Mask() string {
-	if n.p == nil {
+	if n.IsZero() {
 		return ""
 	}
-	e := n.p.e164
-	head := 1 + codeDigits(n.p.code)
-	return e[:head] + strings.Repeat("*", len(e)-head-2) + e[len(e)-2:]
+	p := n.parts()
+	head := 1 + codeDigits(p.code)
+	tail := len(p.e164) - 2
+	return p.e164[:head] + strings.Repeat("*", tail-head) + p.e164[tail:]
 }
 
 func codeDigits(code int) int {

@@ -11,12 +11,12 @@ import (
 // Redacted is what a String shows in place of its value.
 const Redacted = "[redacted]"
 
-// String holds a secret. The value sits behind a pointer because fmt prints
-// unexported fields without calling their methods: there it shows an address.
-// The zero-size func array makes == a compile error; use Equal.
+// String holds a secret. The value sits in a func because a func shows it to
+// nobody: where fmt, a test tool or any other printer reads fields without
+// calling methods, it finds an address. It also makes == a compile error; use
+// Equal.
 type String struct {
-	_ [0]func()
-	p *string
+	reveal func() string
 }
 
 // New wraps s.
@@ -24,22 +24,23 @@ func New(s string) String {
 	if s == "" {
 		return String{}
 	}
-	return String{p: &s}
+	return String{reveal: func() string { return s }}
 }
 
 // Reveal returns the secret itself.
 func (s String) Reveal() string {
-	if s.p == nil {
+	if s.reveal == nil {
 		return ""
 	}
-	return *s.p
+	return s.reveal()
 }
 
 // IsEmpty reports whether the secret is the empty string.
-func (s String) IsEmpty() bool { return s.p == nil }
+func (s String) IsEmpty() bool { return s.reveal == nil }
 
-// Equal compares in time that depends neither on the contents nor on the
-// lengths of the two secrets' common part: both are hashed first.
+// Equal reports whether both hold the same value. The time it takes depends on
+// their lengths alone and tells nothing of where they differ: both are hashed
+// first.
 func (s String) Equal(t String) bool {
 	a, b := sha256.Sum256([]byte(s.Reveal())), sha256.Sum256([]byte(t.Reveal()))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
