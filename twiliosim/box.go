@@ -1,0 +1,181 @@
+package twiliosim
+
+import (
+	"sync"
+	"time"
+)
+
+// box keeps the messages and the ledger. Every operation of a create is O(1),
+// apart from the queue of steps, which is a heap.
+type box struct {
+	mu     sync.Mutex
+	max    int
+	bySID  map[string]*message
+	newest *message
+	oldest *message
+	byTo   map[string]*message // the newest to each number
+	ledger []Create            // a ring once it is full
+	next   int64               // number of the next ledger entry
+	due    dueHeap
+	wake   chan struct{} // tells the progress goroutine of an earlier step
+}
+
+// Create is one entry of the ledger: a create that the simulator took.
+type Create struct {
+	Time                time.Time `json:"time"`
+	To                  string    `json:"to"`
+	From                string    `json:"from,omitempty"` // as posted
+	MessagingServiceSID string    `json:"messaging_service_sid,omitempty"`
+	StatusCallback      string    `json:"status_callback"`
+	SID                 string    `json:"sid"`
+	// AnswerLost says that the caller did not get the answer: a fault swallowed
+	// it, or the caller had hung up by the time it was written.
+	AnswerLost bool `json:"answer_lost"`
+}
+
+// link chains a message to its neighbours in age.
+type link struct{ older, newer *message }
+
+const (
+	inAll = iota
+	inTo
+)
+
+func newBox(limit int) *box {
+	b := &box{max: limit, wake: make(chan struct{}, 1)}
+	b.clearMessages()
+	return b
+}
+
+// clearMessages forgets the messages. Those that were on their way stop where
+// they are and call nobody back.
+func (b *box) clearMessages() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.bySID {
+		m.gone.Store(true)
+	}
+	b.bySID, b.byTo = map[string]*message{}, map[string]*message{}
+	b.newest, b.oldest, b.due = nil, nil, nil
+}
+
+func (b *box) clearLedger() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ledger, b.next = nil, 0
+}
+
+// size counts what is kept: messages, steps that fall due, ledger entries, and
+// the entries that have made room for younger ones.
+func (b *box) size() (messages, steps, creates, dropped int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	creates = int64(len(b.ledger))
+	return int64(len(b.bySID)), int64(len(b.due)), creates, b.next - creates
+}
+
+// add keeps a message and enters it in the ledger; it returns the number of
+// the ledger entry. The caller holds b.mu.
+func (b *box) add(m *message, entry Create) int64 {
+	if len(b.bySID) >= b.max {
+		b.remove(b.oldest)
+	}
+	b.bySID[m.sid] = m
+	if b.newest != nil {
+		b.newest.links[inAll].newer = m
+	} else {
+		b.oldest = m
+	}
+	m.links[inAll].older, b.newest = b.newest, m
+	if head := b.byTo[m.to]; head != nil {
+		head.links[inTo].newer, m.links[inTo].older = m, head
+	}
+	b.byTo[m.to] = m
+
+	n := b.next
+	b.next++
+	if len(b.ledger) < b.max {
+		b.ledger = append(b.ledger, entry)
+	} else {
+		b.ledger[n%int64(b.max)] = entry
+	}
+	return n
+}
+
+// remove forgets a message. The caller holds b.mu.
+func (b *box) remove(m *message) {
+	m.gone.Store(true)
+	delete(b.bySID, m.sid)
+	all, to := m.links[inAll], m.links[inTo]
+	if all.newer != nil {
+		all.newer.links[inAll].older = all.older
+	} else {
+		b.newest = all.older
+	}
+	if all.older != nil {
+		all.older.links[inAll].newer = all.newer
+	} else {
+		b.oldest = all.newer
+	}
+	switch {
+	case to.newer != nil:
+		to.newer.links[inTo].older = to.older
+	case to.older != nil:
+		b.byTo[m.to] = to.older
+	default:
+		delete(b.byTo, m.to)
+	}
+	if to.older != nil {
+		to.older.links[inTo].newer = to.newer
+	}
+	// A step or a callback may still hold m: let it hold nothing else.
+	m.links = [2]link{}
+}
+
+// lose marks a ledger entry: its answer did not reach the caller.
+func (b *box) lose(entry int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := int64(len(b.ledger)); entry < b.next && entry >= b.next-n {
+		b.ledger[entry%int64(b.max)].AnswerLost = true
+	}
+}
+
+// each calls f for the messages to one number, or for all if to is empty,
+// newest first, until f returns false. The caller holds b.mu.
+func (b *box) each(to string, f func(*message) bool) {
+	m, list := b.newest, inAll
+	if to != "" {
+		m, list = b.byTo[to], inTo
+	}
+	for ; m != nil; m = m.links[list].older {
+		if !f(m) {
+			return
+		}
+	}
+}
+
+// messages copies at most limit messages, or all if limit is 0.
+func (b *box) messages(to string, limit int) []Message {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := []Message{}
+	b.each(to, func(m *message) bool {
+		out = append(out, m.public())
+		return limit <= 0 || len(out) < limit
+	})
+	return out
+}
+
+// creates copies the ledger, oldest first, and counts the entries that have
+// made room for younger ones.
+func (b *box) creates() (out []Create, dropped int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := int64(len(b.ledger))
+	out = make([]Create, 0, n)
+	for i := b.next - n; i < b.next; i++ {
+		out = append(out, b.ledger[i%int64(b.max)])
+	}
+	return out, b.next - n
+}

@@ -1,0 +1,125 @@
+package twiliosim
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// createMessage answers POST Messages.json.
+func (s *Server) createMessage(x *exchange) {
+	p, e := x.form()
+	if e != nil {
+		x.fail(e)
+		return
+	}
+	if x.who.acct.test {
+		s.testMessage(x, p)
+		return
+	}
+	f := s.faults.draw()
+	if !s.pause(x.r, time.Duration(f.LatencyMS)*time.Millisecond) {
+		x.abort()
+	}
+	if f.refuses() {
+		if f.RetryAfter > 0 {
+			x.w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
+		}
+		x.fail(f.refusal())
+		return
+	}
+	now := time.Now()
+	m, e := s.validate(p, x.who.acct, now)
+	if e != nil {
+		x.fail(e)
+		return
+	}
+	m.fate = f.fate()
+	m.target = parseTarget(m.callback)
+	entry, answer := s.take(x, m, p, f.AcceptThen != "", now)
+	switch f.AcceptThen {
+	case "hang":
+		x.hang()
+	case "reset":
+		x.reset()
+	case "500":
+		x.refuse(20500)
+	default:
+		x.json(http.StatusCreated, answer)
+		if x.r.Context().Err() != nil {
+			s.box.lose(entry)
+		}
+	}
+}
+
+// take keeps the message: from here on it goes out.
+func (s *Server) take(x *exchange, m *message, p params, lost bool, now time.Time) (int64, *messageJSON) {
+	prefix := "SM"
+	if m.media > 0 {
+		prefix = "MM"
+	}
+	m.sid = s.ids.sid(prefix)
+	first, next := statusQueued, now.Add(s.o.Step)
+	switch {
+	case !m.sendAt.IsZero():
+		first, next = statusScheduled, m.sendAt
+	case m.from == "":
+		first = statusAccepted
+	}
+	m.enter(first, now)
+	answer := m.resource(true) // before the lock: nobody else knows the message yet
+	b := s.box
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	entry := b.add(m, Create{
+		Time: now.UTC(), To: m.to, From: p.get("From"), MessagingServiceSID: m.service,
+		StatusCallback: m.callback, SID: m.sid, AnswerLost: lost,
+	})
+	b.schedule(m, next)
+	s.hub.publishMessage(m)
+	return entry, answer
+}
+
+// testMessage answers test credentials: everything is checked, nothing is kept.
+func (s *Server) testMessage(x *exchange, p params) {
+	now := time.Now()
+	m, e := s.validate(p, x.who.acct, now)
+	if e != nil {
+		x.fail(e)
+		return
+	}
+	m.sid = s.ids.sid("SM")
+	m.enter(statusQueued, now)
+	x.json(http.StatusCreated, m.resource(true))
+}
+
+// abort ends the request without an answer. http.ErrAbortHandler is the way
+// net/http offers; it closes the connection, or resets the HTTP/2 stream.
+func (x *exchange) abort() { panic(http.ErrAbortHandler) }
+
+// hang keeps the client waiting until it goes away, or until Close.
+func (x *exchange) hang() {
+	select {
+	case <-x.r.Context().Done():
+	case <-x.s.ctx.Done():
+	}
+	x.abort()
+}
+
+// reset makes the client see a connection reset: with lingering off, closing
+// a TCP connection sends RST. HTTP/2 cannot be hijacked, there the stream is.
+func (x *exchange) reset() {
+	conn, _, err := http.NewResponseController(x.w).Hijack()
+	if err != nil {
+		x.abort()
+	}
+	raw := conn
+	if t, ok := conn.(interface{ NetConn() net.Conn }); ok { // *tls.Conn
+		raw = t.NetConn()
+	}
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // else the close is an orderly one, still no answer
+	}
+	_ = raw.Close()
+}

@@ -1,0 +1,263 @@
+package twiliosim
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// find returns a kept message of the caller's account. The caller holds box.mu.
+func (x *exchange) find() *message { return x.s.box.bySID[x.path[1]] }
+
+// getMessage answers GET Messages/{sid}.json.
+func (s *Server) getMessage(x *exchange) {
+	s.box.mu.Lock()
+	m := x.find()
+	var out *messageJSON
+	if m != nil {
+		out = m.resource(false)
+	}
+	s.box.mu.Unlock()
+	if out == nil {
+		x.notFound()
+		return
+	}
+	x.json(http.StatusOK, out)
+}
+
+// updateMessage answers POST Messages/{sid}.json: an empty Body redacts the
+// text, Status=canceled cancels a message that is still scheduled.
+func (s *Server) updateMessage(x *exchange) {
+	p, e := x.form()
+	if e != nil {
+		x.fail(e)
+		return
+	}
+	out, e := s.changeMessage(x, p)
+	if e != nil {
+		x.fail(e)
+		return
+	}
+	x.json(http.StatusOK, out)
+}
+
+func (s *Server) changeMessage(x *exchange, p params) (*messageJSON, *apiError) {
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	m := x.find()
+	now := time.Now()
+	switch {
+	case m == nil:
+		return nil, refuse(20404, x.r.URL.Path)
+	case p.has("Body") && p.get("Body") != "":
+		return nil, refuse(20422, "Body")
+	case p.has("Status") && p.get("Status") != statusCanceled:
+		return nil, refuse(20422, "Status")
+	case !p.has("Body") && !p.has("Status"):
+		return nil, refuse(20422, "Body")
+	case p.has("Status") && m.status != statusScheduled:
+		return nil, refuse(30409)
+	}
+	if p.has("Body") {
+		m.body = ""
+		m.updated = now.UnixNano()
+		s.hub.publishMessage(m)
+	}
+	if p.has("Status") {
+		m.enter(statusCanceled, now)
+		s.announce(m, now, true)
+	}
+	return m.resource(false), nil
+}
+
+// deleteMessage answers DELETE Messages/{sid}.json. The message is forgotten
+// here, and it moves no further.
+func (s *Server) deleteMessage(x *exchange) {
+	s.box.mu.Lock()
+	m := x.find()
+	if m != nil {
+		s.box.remove(m)
+	}
+	s.box.mu.Unlock()
+	if m == nil {
+		x.notFound()
+		return
+	}
+	s.hub.publish(event{kind: "reset"})
+	x.noContent()
+}
+
+// listMedia answers GET Messages/{sid}/Media.json; the simulator keeps no media.
+func (s *Server) listMedia(x *exchange) {
+	s.box.mu.Lock()
+	m := x.find()
+	s.box.mu.Unlock()
+	if m == nil {
+		x.notFound()
+		return
+	}
+	x.page("media_list", []any{}, pageOf{})
+}
+
+// feedbackJSON is the Feedback resource of a message.
+type feedbackJSON struct {
+	AccountSID  string `json:"account_sid"`
+	MessageSID  string `json:"message_sid"`
+	Outcome     string `json:"outcome"`
+	DateCreated string `json:"date_created"`
+	DateUpdated string `json:"date_updated"`
+	URI         string `json:"uri"`
+}
+
+// createFeedback answers POST Messages/{sid}/Feedback.json, with 200 as the
+// API's description says. A message that was sent without ProvideFeedback has
+// no such subresource.
+func (s *Server) createFeedback(x *exchange) {
+	p, e := x.form()
+	if e == nil {
+		e = p.among("Outcome", "confirmed", "unconfirmed")
+	}
+	if e != nil {
+		x.fail(e)
+		return
+	}
+	outcome := p.get("Outcome")
+	orDefault(&outcome, "confirmed")
+	now := time.Now().UnixNano()
+
+	s.box.mu.Lock()
+	m := x.find()
+	if m == nil || !m.wantsFeedback {
+		s.box.mu.Unlock()
+		x.notFound()
+		return
+	}
+	m.feedback = outcome
+	orDefault(&m.feedbackAt, now)
+	created := m.feedbackAt
+	s.hub.publishMessage(m)
+	s.box.mu.Unlock()
+	x.json(http.StatusOK, feedbackJSON{
+		AccountSID: x.account, MessageSID: m.sid, Outcome: outcome,
+		DateCreated: rfc2822(created), DateUpdated: rfc2822(now), URI: x.r.URL.Path,
+	})
+}
+
+// filter is what a list of messages is narrowed to. Times are unix nanoseconds;
+// the range includes from and excludes until.
+type filter struct {
+	to, from    string
+	sentFrom    int64
+	sentUntil   int64
+	byDate      bool
+	createdUpTo int64 // list_lag_ms: younger messages are not shown
+}
+
+func (f *filter) passes(m *message) bool {
+	if f.from != "" && m.from != f.from || m.created > f.createdUpTo {
+		return false
+	}
+	// A message that was not sent yet has no sent date and matches none.
+	return !f.byDate || m.sent != 0 && m.sent >= f.sentFrom && m.sent < f.sentUntil
+}
+
+// parseFilter reads To, From, DateSent, DateSent< and DateSent>. A plain date
+// means that whole day in UTC, and the inequalities include it; a time, as the
+// SDKs send one, means that second. DateSent alone always means a day.
+func parseFilter(q params, now time.Time, lag time.Duration) (*filter, *apiError) {
+	const endless = 1<<63 - 1
+	f := &filter{to: q.get("To"), from: q.get("From"), sentUntil: endless, createdUpTo: now.Add(-lag).UnixNano()}
+	if lag == 0 {
+		f.createdUpTo = endless
+	}
+	for _, name := range []string{"DateSent", "DateSent<", "DateSent>"} {
+		raw := q.get(name)
+		if raw == "" {
+			continue
+		}
+		at, err := time.Parse(time.DateOnly, raw)
+		width := 24 * time.Hour
+		if err != nil {
+			if at, err = time.Parse(time.RFC3339, raw); err != nil {
+				return nil, refuse(20422, "DateSent")
+			}
+			width = time.Second
+			if name == "DateSent" {
+				at, width = at.UTC().Truncate(24*time.Hour), 24*time.Hour
+			}
+		}
+		f.byDate = true
+		if !strings.HasSuffix(name, "<") {
+			f.sentFrom = max(f.sentFrom, at.UnixNano())
+		}
+		if !strings.HasSuffix(name, ">") {
+			f.sentUntil = min(f.sentUntil, at.Add(width).UnixNano())
+		}
+	}
+	return f, nil
+}
+
+// listMessages answers GET Messages.json, newest first. A page token names the
+// last message of the page before it, so that messages which arrive meanwhile
+// move nothing from one page to the next.
+func (s *Server) listMessages(x *exchange) {
+	q := params(x.r.URL.Query())
+	pg, e := parsePage(q)
+	if e != nil {
+		x.fail(e)
+		return
+	}
+	f, e := parseFilter(q, time.Now(), s.faults.listLag())
+	if e != nil {
+		x.fail(e)
+		return
+	}
+	items, pg := s.box.page(f, pg)
+	x.page("messages", items, pg)
+}
+
+// page collects one page of messages.
+func (b *box) page(f *filter, pg pageOf) ([]any, pageOf) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	items := []any{}
+	var last string
+	skip := pg.number * pg.size
+	after := b.bySID[strings.TrimPrefix(pg.token, "PA")]
+	if after != nil && f.to != "" && after.to != f.to {
+		after = nil // a token of another list
+	}
+	if after != nil {
+		skip = 0
+	}
+	b.eachAfter(after, f.to, func(m *message) bool {
+		switch {
+		case !f.passes(m):
+			return true
+		case skip > 0:
+			skip--
+			return true
+		case len(items) == pg.size:
+			pg.next = "PA" + last
+			return false
+		}
+		items = append(items, m.resource(false))
+		last = m.sid
+		return true
+	})
+	return items, pg
+}
+
+// eachAfter is each, beginning behind the message after unless that is nil.
+func (b *box) eachAfter(after *message, to string, f func(*message) bool) {
+	if after == nil {
+		b.each(to, f)
+		return
+	}
+	list := inAll
+	if to != "" {
+		list = inTo
+	}
+	for m := after.links[list].older; m != nil && f(m); m = m.links[list].older {
+	}
+}
