@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func (s *suite) callbacks(t *testing.T) {
 	}
 	for name, change := range map[string]func(*connector.Inbound){
 		"no header":     func(in *connector.Inbound) { in.Header = nil },
-		"another URL":   func(in *connector.Inbound) { in.PublicURL += "x" },
+		"another host":  func(in *connector.Inbound) { in.PublicURL = strings.Replace(in.PublicURL, "://", "://other.", 1) },
 		"no URL":        func(in *connector.Inbound) { in.PublicURL = "" },
 		"no body":       func(in *connector.Inbound) { in.Body = nil },
 		"a longer body": func(in *connector.Inbound) { in.Body = append(bytes.Clone(in.Body), "&x=1"...) },

@@ -39,7 +39,7 @@ func (s *suite) lostAnswers(t *testing.T) {
 			t.Parallel()
 			var requests atomic.Int64
 			url := RawServer(t, func(c net.Conn) {
-				if ReadRequest(bufio.NewReader(c)) {
+				if ReadRequest(bufio.NewReader(c)) != nil {
 					requests.Add(1)
 					after(c)
 				}
@@ -74,7 +74,7 @@ func (s *suite) lostAnswers(t *testing.T) {
 func (s *suite) hangs(t *testing.T, ctx context.Context, end func(), want error) {
 	url := RawServer(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
-		if ReadRequest(r) {
+		if ReadRequest(r) != nil {
 			end()
 			_, _ = r.ReadByte() // returns when the connector gives up
 		}
@@ -148,12 +148,12 @@ func (s *suite) noReplay(t *testing.T) {
 	var requests atomic.Int64
 	url := RawServer(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
-		for ReadRequest(r) {
+		for req := ReadRequest(r); req != nil; req = ReadRequest(r) {
 			if requests.Add(1) > 1 {
 				return
 			}
 			w := &rawWriter{header: http.Header{}, status: http.StatusOK}
-			s.h.Accept(w, &http.Request{Method: http.MethodPost})
+			s.h.Accept(w, req)
 			_ = w.response().Write(c)
 		}
 	})

@@ -78,18 +78,31 @@ const (
 // Run holds a connector to the contract.
 func Run(t *testing.T, h Harness) {
 	s := &suite{h: h}
-	t.Run("accepts", s.accepts)
-	t.Run("statuses", s.statuses)
-	t.Run("answers without meaning", s.meaningless)
-	t.Run("lost answers", s.lostAnswers)
-	t.Run("never sent", s.neverSent)
-	t.Run("no replay", s.noReplay)
-	t.Run("callbacks", s.callbacks)
-	t.Run("finder", s.finder)
-	t.Run("feedback", s.feedback)
+	for _, p := range s.parts() {
+		t.Run(p.name, p.run)
+	}
 }
 
 type suite struct{ h Harness }
+
+type part struct {
+	name string
+	run  func(*testing.T)
+}
+
+func (s *suite) parts() []part {
+	return []part{
+		{"accepts", s.accepts},
+		{"statuses", s.statuses},
+		{"answers without meaning", s.meaningless},
+		{"lost answers", s.lostAnswers},
+		{"never sent", s.neverSent},
+		{"no replay", s.noReplay},
+		{"callbacks", s.callbacks},
+		{"finder", s.finder},
+		{"feedback", s.feedback},
+	}
+}
 
 // provider is a stand-in for the provider, and a connector that speaks to it.
 type provider struct {

@@ -2,6 +2,7 @@ package connectortest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"log"
@@ -64,15 +65,19 @@ func RawServer(t testing.TB, serve func(net.Conn)) string {
 	return "http://" + listener.Addr().String()
 }
 
-// ReadRequest reads one whole request from r. It returns false when the
-// connection ends before.
-func ReadRequest(r *bufio.Reader) bool {
+// ReadRequest reads one whole request, whose body can then be read from memory.
+// It returns nil when the connection ends before.
+func ReadRequest(r *bufio.Reader) *http.Request {
 	req, err := http.ReadRequest(r)
 	if err != nil {
-		return false
+		return nil
 	}
-	_, err = io.Copy(io.Discard, req.Body)
-	return err == nil
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil
+	}
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	return req
 }
 
 // Reset closes conn so that its other end sees a reset, not an end.

@@ -53,8 +53,11 @@ func (c *Client) exchange(ctx context.Context, r call) (answer, *connector.Error
 
 	req, body := c.request(ctx, r)
 	resp, err := c.transport.RoundTrip(req)
-	if err != nil {
+	if err != nil || resp == nil {
 		return answer{}, lost(ctx.Err(), err, body == nil || body.unread())
+	}
+	if resp.Body == nil { // net/http's is never nil; a RoundTripper made for a test may be
+		resp.Body = http.NoBody
 	}
 	defer func() { _ = resp.Body.Close() }()
 	a := answer{status: resp.StatusCode, header: resp.Header}

@@ -25,9 +25,9 @@ const (
 
 // Find lists the texts to m.To, newest first, and returns those with m's body
 // that Twilio took at or after since, a time that is cut to the second as
-// Twilio's times are. The body also counts with the prefix of a trial account
-// and as Smart Encoding rewrites it, which a Messaging Service may do without
-// being asked.
+// Twilio's times are. The body also counts with the prefix of a trial account,
+// and as Smart Encoding rewrites it: a Messaging Service may do that without
+// being asked, and how is not documented in full (see sameBody).
 //
 // It does not ask for a range of DateSent: a text that still waits has none.
 // An empty result is complete: where Find cannot look back to since it fails.
@@ -36,7 +36,7 @@ func (c *Client) Find(ctx context.Context, m connector.Message, since time.Time)
 		return nil, e
 	}
 	since = since.Truncate(time.Second)
-	bodies := storedBodies(m.Body.Reveal())
+	body := canonical(m.Body.Reveal())
 	query := "To=" + escape(m.To.E164()) + "&PageSize=" + strconv.Itoa(pageSize)
 	var found []connector.Found
 	seen := map[string]bool{}
@@ -52,7 +52,7 @@ func (c *Client) Find(ctx context.Context, m connector.Message, since time.Time)
 				older = true
 			// A page is cut anew for each request, so a text that was taken
 			// between two of them moves another onto both.
-			case l.To == m.To.E164() && !l.inbound() && slices.Contains(bodies, l.Body) && !seen[l.SID]:
+			case l.To == m.To.E164() && !l.inbound() && sameBody(l.Body, body) && !seen[l.SID]:
 				seen[l.SID] = true
 				found = append(found, l.found())
 			}
@@ -91,10 +91,17 @@ func (c *Client) get(ctx context.Context, u url.URL, limit int) (answer, *connec
 	return a, e
 }
 
-// storedBodies are the forms in which Twilio may hold a body.
-func storedBodies(body string) []string {
-	smart := sms.SmartEncode(body)
-	return []string{body, smart, trialPrefix + body, trialPrefix + smart}
+// sameBody compares a body as Twilio holds it with one in canonical form.
+func sameBody(stored, body string) bool {
+	return canonical(stored) == body || canonical(strings.TrimPrefix(stored, trialPrefix)) == body
+}
+
+// canonical is a body with everything replaced that Smart Encoding may replace,
+// and with each white space as one blank: sources differ on how many an
+// unbreakable one becomes. What is left of a code's text tells it from any
+// other.
+func canonical(body string) string {
+	return strings.Join(strings.Fields(sms.SmartEncode(body)), " ")
 }
 
 // listed is what is read of a message in a list.
