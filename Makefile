@@ -1,0 +1,78 @@
+# `make` lists the targets. Each says after ## what it does.
+
+SHELL := /usr/bin/env bash
+.DEFAULT_GOAL := help
+
+GO        ?= go
+FUZZTIME  ?= 1m
+BENCH     ?= .
+BENCHTIME ?= 1s
+# A seed for the order of the tests; a run prints its own, so that it can be repeated.
+SHUFFLE   ?=
+# Arguments of `make run` and `make demo`, as in: make run ARGS='connector check my.json'
+ARGS      ?=
+
+export GO FUZZTIME SHUFFLE
+
+# The lint tools have a module of their own: users of the library never see it.
+GOLANGCI_LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: ## install what the tests need, run them all, skip none
+	@scripts/test.sh
+
+.PHONY: check
+check: fmt vet lint test ## everything to run before a commit: fmt, vet, lint, test
+
+.PHONY: fmt
+fmt: ## format the Go code
+	$(GO) fmt ./...
+	$(GO) -C tools fmt ./...
+
+.PHONY: vet
+vet: ## run go vet
+	$(GO) vet ./...
+	$(GO) -C tools vet ./testsum
+
+.PHONY: lint
+lint: ## run golangci-lint; its first run builds it, which takes minutes
+	$(GOLANGCI_LINT) run ./...
+	$(GO) -C tools tool golangci-lint run --config ../.golangci.yml ./testsum
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (1m), or those that match FUZZ
+	@scripts/fuzz.sh
+
+.PHONY: bench
+bench: ## run the benchmarks that match BENCH (.)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./...
+
+.PHONY: interop
+interop: ## ask the published packages: only the tests that need Node.js
+	@scripts/setup.sh node
+	SIXDIGIT_TEST_ALL=1 $(GO) test -count=1 -v ./interop
+
+.PHONY: build
+build: ## build ./sixdigit, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o sixdigit ./cmd/sixdigit
+
+.PHONY: run
+run: build ## build, then run ./sixdigit with ARGS
+	./sixdigit $(ARGS)
+
+.PHONY: demo
+demo: ## a whole run on this machine, without an account
+	$(GO) run ./cmd/sixdigit demo $(ARGS)
+
+.PHONY: sim
+sim: ## the simulated Twilio alone
+	$(GO) run ./cmd/sixdigit twilio-sim $(ARGS)
+
+.PHONY: clean
+clean: ## remove what the other targets made
+	rm -rf sixdigit dist interop/node_modules
+	find . -path ./.git -prune -o \( -name '*.test' -o -name '*.prof' \) -type f -exec rm -f {} +

@@ -1,0 +1,44 @@
+# Functions that the scripts share. Sourced, not run.
+
+# The oldest versions that the tests have been seen to pass with: what Debian 12 has.
+readonly NODE_MIN=18
+readonly NPM_MIN=9
+
+say() { printf '%s: %s\n' "${PROGRAM:-make}" "$*"; }
+
+die() {
+  say "$*" >&2
+  exit 1
+}
+
+# has_cc reports whether cgo, which go test -race is built with, can compile.
+# A compiler without the C library's headers is of no use.
+has_cc() {
+  local cc
+  cc=$("$GO" env CC)
+  # The words of CC are a command and its flags.
+  # shellcheck disable=SC2086
+  printf '#include <stdlib.h>\nint main(void) { return 0; }\n' | $cc -x c -o /dev/null - >/dev/null 2>&1
+}
+
+# major prints the first number of a version such as v20.20.2.
+major() { printf '%s\n' "$1" | sed -e 's/^[^0-9]*//' -e 's/[^0-9].*//'; }
+
+# install_debian installs Debian packages, and says so first. Whoever may not
+# do that here is told the command.
+install_debian() {
+  local as=()
+  local command="apt-get install --no-install-recommends $*"
+  if ! command -v apt-get >/dev/null; then
+    die "$* (as Debian calls it) is missing: install it with this system's package manager and run again (on Debian: $command)."
+  fi
+  if [ "$(id -u)" -ne 0 ]; then
+    sudo -n true 2>/dev/null || die "the Debian package(s) $* are missing and installing needs root: run 'sudo $command', then run again."
+    as=(sudo -n)
+  fi
+  say "installing the Debian packages: $* (${as[*]:+${as[*]} }$command)"
+  # Not "${as[@]} DEBIAN_FRONTEND=…": sudo may refuse to pass variables on.
+  "${as[@]}" apt-get -q update || die "apt-get update failed; what it printed says why."
+  "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$@" ||
+    die "installing $* failed; what apt-get printed says why."
+}
