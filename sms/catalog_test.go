@@ -25,15 +25,37 @@ func catalogOf(tb testing.TB, descriptions ...string) *Catalog {
 	return c
 }
 
-func TestChoose(t *testing.T) {
+type choice struct {
+	name      string
+	templates string
+	usage     UsageType
+	locales   string // separated by spaces
+	want      string // "" for ErrNoTemplate
+}
+
+func checkChoices(t *testing.T, tests []choice) {
+	t.Helper()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := catalogOf(t, strings.Fields(tt.templates)...)
+			got, err := c.Choose(tt.usage, strings.Fields(tt.locales)...)
+			if tt.want == "" {
+				if !errors.Is(err, ErrNoTemplate) || got != (Template{}) {
+					t.Fatalf("got %+v, %v, want ErrNoTemplate", got, err)
+				}
+				return
+			}
+			if err != nil || got.Content != tt.want {
+				t.Fatalf("got %q, %v, want %q", got.Content, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestChooseOrder(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name      string
-		templates string
-		usage     UsageType
-		locales   string // separated by spaces
-		want      string // "" for ErrNoTemplate
-	}{
+	checkChoices(t, []choice{
 		{"own usage before Generic", "Generic SignIn", UsageSignIn, "", "SignIn"},
 		{"Generic when there is none", "Generic SignIn", UsageTest, "", "Generic"},
 		{"Generic itself", "Generic SignIn", UsageGeneric, "", "Generic"},
@@ -48,7 +70,12 @@ func TestChoose(t *testing.T) {
 		{"neutral of the usage before Generic in the locale", "SignIn Generic/fr", UsageSignIn, "fr", "SignIn"},
 		{"Generic in the locale when the usage has none", "SignIn/de Generic Generic/fr", UsageSignIn, "fr", "Generic/fr"},
 		{"Generic neutral at the end", "SignIn/de Generic Generic/it", UsageSignIn, "fr", "Generic"},
+	})
+}
 
+func TestChooseLocale(t *testing.T) {
+	t.Parallel()
+	checkChoices(t, []choice{
 		{"region falls to language", "SignIn SignIn/de", UsageSignIn, "de-CH", "SignIn/de"},
 		{"language takes a region", "SignIn SignIn/de-AT", UsageSignIn, "de", "SignIn/de-AT"},
 		{"closest region", "SignIn/pt-PT SignIn/pt-BR", UsageSignIn, "pt", "SignIn/pt-BR"},
@@ -79,23 +106,7 @@ func TestChoose(t *testing.T) {
 		{"too long", "SignIn SignIn/de", UsageSignIn, "de-x-" + strings.Repeat("abcdefgh-", 9) + "a", "SignIn"},
 		{"the 16th counts", "SignIn SignIn/de", UsageSignIn, strings.Repeat("fr ", 15) + "de", "SignIn/de"},
 		{"the 17th does not", "SignIn SignIn/de", UsageSignIn, strings.Repeat("fr ", 16) + "de", "SignIn"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			c := catalogOf(t, strings.Fields(tt.templates)...)
-			got, err := c.Choose(tt.usage, strings.Fields(tt.locales)...)
-			if tt.want == "" {
-				if !errors.Is(err, ErrNoTemplate) || got != (Template{}) {
-					t.Fatalf("got %+v, %v, want ErrNoTemplate", got, err)
-				}
-				return
-			}
-			if err != nil || got.Content != tt.want {
-				t.Fatalf("got %q, %v, want %q", got.Content, err, tt.want)
-			}
-		})
-	}
+	})
 }
 
 func TestChooseEmptyLocale(t *testing.T) {
