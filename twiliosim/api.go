@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -47,6 +46,8 @@ func (s *Server) apiRoutes() map[string]methods {
 		"v1 Services":                  {"GET": s.listServices, "POST": s.createService},
 		"v1 Services/Usecases":         {"GET": s.listUsecases},
 		"v1 Services/*":                {"GET": s.getService, "POST": s.updateService, "DELETE": s.deleteService},
+		"v1 Services/*/ShortCodes":     {"GET": s.listNone("short_codes")},
+		"v1 Services/*/AlphaSenders":   {"GET": s.listNone("alpha_senders")},
 		"v1 Services/*/PhoneNumbers":   {"GET": s.listServiceNumbers, "POST": s.addServiceNumber},
 		"v1 Services/*/PhoneNumbers/*": {"GET": s.getServiceNumber, "DELETE": s.removeServiceNumber},
 	}
@@ -190,9 +191,6 @@ func (x *exchange) form() (params, *apiError) {
 	return params(x.r.PostForm), nil
 }
 
-// buffers saves an allocation for each answer; it holds nothing between uses.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
 func (x *exchange) json(status int, v any) {
 	x.stamp()
 	x.w.Header().Set("Content-Type", "application/json")
@@ -206,13 +204,7 @@ func (x *exchange) stamp() {
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	buf := buffers.Get().(*bytes.Buffer)
-	defer func() {
-		if buf.Cap() <= 64<<10 {
-			buffers.Put(buf)
-		}
-	}()
-	buf.Reset()
+	buf := bytes.NewBuffer(make([]byte, 0, 1024)) // a message takes about 800
 	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
@@ -232,11 +224,12 @@ func (x *exchange) noContent() {
 // fromBrowser guesses whether a web browser made the request. A page that
 // rebinds its own host name to a loopback address could otherwise read the
 // texts through the REST API, since the default credentials are public. No
-// Twilio SDK sends any of these.
+// Twilio SDK sends any of these; Node's fetch sends the language *.
 func fromBrowser(r *http.Request) bool {
 	h := r.Header
+	language := h.Get("Accept-Language")
 	return h.Get("Origin") != "" || h.Get("Referer") != "" || h.Get("Sec-Fetch-Site") != "" ||
-		h.Get("Accept-Language") != "" || strings.HasPrefix(h.Get("User-Agent"), "Mozilla/")
+		language != "" && language != "*" || strings.HasPrefix(h.Get("User-Agent"), "Mozilla/")
 }
 
 // localHost reports whether a Host header names this machine: a loopback

@@ -223,15 +223,15 @@ func (d *dispatcher) deliver(c call) {
 	start := time.Now()
 	for try := 0; ; try++ {
 		f, err := d.attempt(req, body, t)
-		if f == "" {
+		if f == 0 {
 			d.posted.Add(1)
 			return
 		}
 		over := ctx.Err() != nil || time.Since(start) >= t.total || c.m.gone.Load()
-		if over || try >= t.retries || !t.policy[f] {
+		if over || try >= t.retries || t.policy&f == 0 {
 			d.failed.Add(1)
 			d.s.o.Logger.Warn("callback failed", "message", c.m.sid, "status", c.status, "host", req.URL.Host,
-				"failure", string(f), "tries", try+1, "ignored_override", t.bad, slog.Any("error", shorten(err)))
+				"failure", f.String(), "tries", try+1, "ignored_override", t.bad, slog.Any("error", shorten(err)))
 			return
 		}
 	}
@@ -289,7 +289,7 @@ func (d *dispatcher) attempt(req *http.Request, body string, t *target) (failure
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // lets the connection be reused
 	switch resp.StatusCode / 100 {
 	case 2:
-		return "", nil
+		return 0, nil
 	case 4:
 		return fail4xx, errors.New(resp.Status)
 	case 5:

@@ -315,13 +315,13 @@ func TestParseTarget(t *testing.T) {
 	}
 	got := parseTarget("https://h/cb?x=1#rc=3&rp=5xx,ct&ct=200&rt=300&tt=400&e=ashburn")
 	if got.url != "https://h/cb?x=1" || got.retries != 3 || got.connect != 200*time.Millisecond ||
-		got.read != 300*time.Millisecond || got.total != 400*time.Millisecond || len(got.policy) != 2 || got.bad != "" {
+		got.read != 300*time.Millisecond || got.total != 400*time.Millisecond || got.policy != fail5xx|failConnect || got.bad != "" {
 		t.Errorf("target %+v", got)
 	}
 	def := parseTarget("https://h/cb")
 	for _, bad := range []string{"rc=-1", "rc=6", "rc=x", "ct=99", "ct=10001", "rt=15001", "tt=15001", "rp=", "rp=5xx,often"} {
 		got := parseTarget("https://h/cb#" + bad)
-		if got.bad == "" || got.retries != def.retries || got.connect != def.connect || got.read != def.read || got.total != def.total || len(got.policy) != 1 {
+		if got.bad == "" || got.retries != def.retries || got.connect != def.connect || got.read != def.read || got.total != def.total || got.policy != failConnect {
 			t.Errorf("%s is not ignored: %+v", bad, got)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestControlMessagesAndLedger(t *testing.T) {
+func TestControlMessages(t *testing.T) {
 	t.Parallel()
 	s := newSim(t, Options{Step: time.Hour})
 	if got := s.ask("GET", "/sim/messages", ""); string(got.body) != "{\"messages\":[]}\n" {
@@ -49,6 +49,13 @@ func TestControlMessagesAndLedger(t *testing.T) {
 	if r := s.ask("GET", "/sim/messages?limit=0", ""); r.code != 400 {
 		t.Errorf("limit 0: %v", r)
 	}
+}
+
+func TestControlJSON(t *testing.T) {
+	t.Parallel()
+	s := newSim(t, Options{Step: time.Hour})
+	a := s.text(t, "StatusCallback", "http://127.0.0.1/cb?send=1")
+	b := s.post("To", "+4512345678", "From", "Example", "Body", "<b>").json(t)["sid"].(string)
 	first := s.ask("GET", "/sim/messages?limit=1&to=%2B4512345678", "").json(t)["messages"].([]any)[0].(map[string]any)
 	for name, want := range map[string]any{"sid": b, "to": "+4512345678", "from": "Example", "body": "<b>", "status": "queued", "num_segments": 1.0} {
 		if first[name] != want {
@@ -68,8 +75,8 @@ func TestControlMessagesAndLedger(t *testing.T) {
 	if diff := cmp.Diff(want, entry); diff != "" {
 		t.Errorf("ledger entry (-want +got):\n%s", diff)
 	}
-	if r := s.ask("DELETE", "/sim/messages", ""); r.code != 204 || len(sids("")) != 0 || len(s.Ledger()) != 3 {
-		t.Errorf("%v; %d messages and %d ledger entries left, want 0 and 3", r, len(sids("")), len(s.Ledger()))
+	if r := s.ask("DELETE", "/sim/messages", ""); r.code != 204 || len(s.Messages("")) != 0 || len(s.Ledger()) != 2 {
+		t.Errorf("%v; %d messages and %d ledger entries left, want 0 and 2", r, len(s.Messages("")), len(s.Ledger()))
 	}
 	if r := s.ask("DELETE", "/sim/ledger", ""); r.code != 204 || len(s.Ledger()) != 0 {
 		t.Errorf("%v; %d ledger entries left", r, len(s.Ledger()))
@@ -129,28 +136,44 @@ func TestControlKeys(t *testing.T) {
 	}
 }
 
+// foreignCase is a request with headers, Host among them.
+type foreignCase struct {
+	method, path string
+	headers      []string
+	ok           bool
+}
+
+func runForeign(t *testing.T, s *Server, cases []foreignCase) {
+	t.Helper()
+	for _, tt := range cases {
+		r := s.ask(tt.method, tt.path, "{}", func(r *http.Request) {
+			for i := 0; i < len(tt.headers); i += 2 {
+				if tt.headers[i] == "Host" {
+					r.Host = tt.headers[i+1]
+				} else {
+					r.Header.Set(tt.headers[i], tt.headers[i+1])
+				}
+			}
+		})
+		if (r.code != http.StatusForbidden) != tt.ok {
+			t.Errorf("%s %s %v: %d, want it allowed: %v", tt.method, tt.path, tt.headers, r.code, tt.ok)
+		}
+		if !tt.ok && strings.Contains(string(r.body), "123456") {
+			t.Errorf("%s %v: the answer shows a text", tt.path, tt.headers)
+		}
+		if r.header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s %v: CORS is on", tt.path, tt.headers)
+		}
+	}
+}
+
 // TestForeignPages: no page but the simulator's own gets at the texts, neither
 // by asking across sites nor by pointing its own name here.
 func TestForeignPages(t *testing.T) {
 	t.Parallel()
 	s := newSim(t, Options{AllowedHosts: []string{"sim.example", "twilio-sim:8080"}})
 	s.text(t)
-	header := func(pairs ...string) func(*http.Request) {
-		return func(r *http.Request) {
-			for i := 0; i < len(pairs); i += 2 {
-				if pairs[i] == "Host" {
-					r.Host = pairs[i+1]
-				} else {
-					r.Header.Set(pairs[i], pairs[i+1])
-				}
-			}
-		}
-	}
-	for _, tt := range []struct {
-		method, path string
-		headers      []string
-		ok           bool
-	}{
+	runForeign(t, s, []foreignCase{
 		{"GET", "/sim/messages", nil, true},
 		{"GET", "/sim/messages", []string{"Host", "localhost:8080"}, true},
 		{"GET", "/sim/messages", []string{"Host", "LOCALHOST"}, true},
@@ -183,30 +206,24 @@ func TestForeignPages(t *testing.T) {
 		{"GET", "/sim/", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, true},
 		{"GET", "/sim/", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, false},
 		{"GET", "/sim/", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}, false},
+	})
+}
 
-		// The REST API: programs may use any name, browsers may not.
+// TestForeignPagesOnTheAPI: programs may use any name, browsers may not.
+func TestForeignPagesOnTheAPI(t *testing.T) {
+	t.Parallel()
+	s := newSim(t, Options{})
+	s.text(t)
+	runForeign(t, s, []foreignCase{
 		{"GET", s.messagesPath(), []string{"Host", "api.twilio.com"}, true},
 		{"GET", s.messagesPath(), []string{"Host", "anything.example", "User-Agent", "twilio-go/1.31.0"}, true},
 		{"GET", s.messagesPath(), []string{"Host", "evil.example", "User-Agent", "Mozilla/5.0 (X11)"}, false},
+		{"GET", s.messagesPath(), []string{"Host", "twilio:8080", "User-Agent", "node", "Accept-Language", "*", "Sec-Fetch-Mode", "cors"}, true},
 		{"GET", s.messagesPath(), []string{"Host", "evil.example", "Accept-Language", "en"}, false},
 		{"GET", s.messagesPath(), []string{"Host", "evil.example", "Referer", "http://evil.example/"}, false},
 		{"GET", s.messagesPath(), []string{"Host", "localhost", "User-Agent", "Mozilla/5.0 (X11)"}, true},
 		{"POST", s.messagesPath(), []string{"Origin", "http://evil.example"}, false},
-	} {
-		if tt.path == "/sim/events" && tt.ok {
-			t.Fatal("a stream would not end")
-		}
-		r := s.ask(tt.method, tt.path, "{}", header(tt.headers...))
-		if (r.code != http.StatusForbidden) != tt.ok {
-			t.Errorf("%s %s %v: %d, want it allowed: %v", tt.method, tt.path, tt.headers, r.code, tt.ok)
-		}
-		if !tt.ok && strings.Contains(string(r.body), "123456") {
-			t.Errorf("%s %v: the answer shows a text", tt.path, tt.headers)
-		}
-		if r.header.Get("Access-Control-Allow-Origin") != "" {
-			t.Errorf("%s %v: CORS is on", tt.path, tt.headers)
-		}
-	}
+	})
 }
 
 func TestControlRouting(t *testing.T) {
@@ -256,11 +273,11 @@ func TestPage(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function("} {
-		if strings.Contains(string(pageJS), bad) {
+		if strings.Contains(pageJS, bad) {
 			t.Errorf("page.js uses %s", bad)
 		}
 	}
-	html := string(pageHTML)
+	html := pageHTML
 	for _, bad := range []string{"style=", "onclick=", "<style", "src=\"http", "href=\"http"} {
 		if strings.Contains(html, bad) {
 			t.Errorf("page.html has %s, which the policy forbids", bad)

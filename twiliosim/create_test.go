@@ -9,30 +9,76 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestCreateRules(t *testing.T) {
-	t.Parallel()
+// createRule is a form to post and the code that refuses it; 0: it is taken.
+type createRule struct {
+	name string
+	form []string
+	code int
+}
+
+// The default sender and service of the rules.
+const (
+	ownNumber  = "+12025550100"
+	ownService = "MG00000000000000000000000000000000"
+)
+
+// through is a form for the default service, from one for a sender, to one for
+// a recipient.
+func through(more ...string) []string {
+	return append([]string{"To", person, "MessagingServiceSid", ownService, "Body", "x"}, more...)
+}
+
+func from(from string) []string { return []string{"To", person, "From", from, "Body", "x"} }
+
+func to(to string) []string {
+	return []string{"To", to, "MessagingServiceSid", ownService, "Body", "x"}
+}
+
+func body(body string) []string {
+	return []string{"To", person, "MessagingServiceSid", ownService, "Body", body}
+}
+
+func runCreateRules(t *testing.T, rules []createRule) {
+	t.Helper()
 	s := newSim(t, Options{Step: time.Hour})
-	mg := s.o.MessagingServiceSID
-	through := func(more ...string) []string {
-		return append([]string{"To", person, "MessagingServiceSid", mg, "Body", "x"}, more...)
+	for _, tt := range rules {
+		t.Run(tt.name, func(t *testing.T) {
+			before := len(s.Ledger())
+			r := s.post(tt.form...)
+			if tt.code == 0 {
+				if r.code != http.StatusCreated || len(s.Ledger()) != before+1 {
+					t.Fatalf("%v, want it taken", r)
+				}
+				return
+			}
+			if got := r.errorCode(t); got != tt.code || r.code != http.StatusBadRequest {
+				t.Errorf("%v, want code %d", r, tt.code)
+			}
+			if len(s.Ledger()) != before {
+				t.Error("a refused create is in the ledger")
+			}
+		})
 	}
-	from := func(from string) []string { return []string{"To", person, "From", from, "Body", "x"} }
-	to := func(to string) []string { return []string{"To", to, "MessagingServiceSid", mg, "Body", "x"} }
-	for _, tt := range []struct {
-		name string
-		form []string
-		code int // 0: taken
-	}{
+}
+
+func TestCreateMissing(t *testing.T) {
+	t.Parallel()
+	runCreateRules(t, []createRule{
 		{"nothing", nil, 21604},
-		{"no To", []string{"From", s.o.PhoneNumber, "Body", "x"}, 21604},
+		{"no To", []string{"From", ownNumber, "Body", "x"}, 21604},
 		{"no sender", []string{"To", person, "Body", "x"}, 21603},
 		{"no sender and no body", []string{"To", person}, 21603},
-		{"no body", []string{"To", person, "MessagingServiceSid", mg}, 21602},
-		{"empty body", []string{"To", person, "MessagingServiceSid", mg, "Body", ""}, 21602},
-		{"variables without content", []string{"To", person, "MessagingServiceSid", mg, "ContentVariables", "{}"}, 21654},
-		{"media is enough", []string{"To", person, "MessagingServiceSid", mg, "MediaUrl", "https://example.com/a.png"}, 0},
-		{"content is enough", []string{"To", person, "MessagingServiceSid", mg, "ContentSid", "HX" + strings.Repeat("a", 32)}, 0},
+		{"no body", []string{"To", person, "MessagingServiceSid", ownService}, 21602},
+		{"empty body", []string{"To", person, "MessagingServiceSid", ownService, "Body", ""}, 21602},
+		{"variables without content", []string{"To", person, "MessagingServiceSid", ownService, "ContentVariables", "{}"}, 21654},
+		{"media is enough", []string{"To", person, "MessagingServiceSid", ownService, "MediaUrl", "https://example.com/a.png"}, 0},
+		{"content is enough", []string{"To", person, "MessagingServiceSid", ownService, "ContentSid", "HX" + strings.Repeat("a", 32)}, 0},
+	})
+}
 
+func TestCreateRecipients(t *testing.T) {
+	t.Parallel()
+	runCreateRules(t, []createRule{
 		{"no plus", to("14155552671"), 21211},
 		{"zero", to("+04155552671"), 21211},
 		{"letters", to("+1415555CALL"), 21211},
@@ -44,14 +90,19 @@ func TestCreateRules(t *testing.T) {
 		{"15 digits", to("+492345678901234"), 0},
 		{"Danish", to("+4512345678"), 0},
 		{"short code", to("24273"), 21265},
-		{"to itself", []string{"To", s.o.PhoneNumber, "From", s.o.PhoneNumber, "Body", "x"}, 21266},
+		{"to itself", []string{"To", ownNumber, "From", ownNumber, "Body", "x"}, 21266},
 		{"WhatsApp", to("whatsapp:+14155552671"), 0},
 		{"WhatsApp, no number", to("whatsapp:me"), 21211},
 		{"WhatsApp from the sandbox", []string{"To", "whatsapp:" + person, "From", "whatsapp:+14155238886", "Body", "x"}, 0},
 		{"WhatsApp from a stranger", []string{"To", "whatsapp:" + person, "From", "whatsapp:+14155550000", "Body", "x"}, 63007},
-		{"WhatsApp from a text number", []string{"To", "whatsapp:" + person, "From", s.o.PhoneNumber, "Body", "x"}, 21910},
+		{"WhatsApp from a text number", []string{"To", "whatsapp:" + person, "From", ownNumber, "Body", "x"}, 21910},
+	})
+}
 
-		{"own number", from(s.o.PhoneNumber), 0},
+func TestCreateSenders(t *testing.T) {
+	t.Parallel()
+	runCreateRules(t, []createRule{
+		{"own number", from(ownNumber), 0},
 		{"magic number", from("+15005550006"), 0},
 		{"somebody's number", from("+14155550000"), 21659},
 		{"a short code", from("24273"), 21659},
@@ -60,18 +111,33 @@ func TestCreateRules(t *testing.T) {
 		{"digits alone", from("123456789"), 21212},
 		{"a name to America", from("Example"), 21612},
 		{"a name elsewhere", []string{"To", "+4512345678", "From", "Example 24", "Body", "x"}, 0},
+	})
+}
 
+func TestCreateServices(t *testing.T) {
+	t.Parallel()
+	runCreateRules(t, []createRule{
 		{"malformed service", []string{"To", person, "MessagingServiceSid", "MG123", "Body", "x"}, 21705},
-		{"another prefix", []string{"To", person, "MessagingServiceSid", "SM" + mg[2:], "Body", "x"}, 21705},
+		{"another prefix", []string{"To", person, "MessagingServiceSid", "SM" + ownService[2:], "Body", "x"}, 21705},
 		{"unknown service", []string{"To", person, "MessagingServiceSid", "MG" + strings.Repeat("f", 32), "Body", "x"}, 21701},
-		{"a number of the service", through("From", s.o.PhoneNumber), 0},
+		{"a number of the service", through("From", ownNumber), 0},
 		{"a number outside the service", through("From", "+15005550006"), 21711},
+	})
+}
 
-		{"1601 letters", []string{"To", person, "MessagingServiceSid", mg, "Body", strings.Repeat("x", 1601)}, 21617},
-		{"1600 letters", []string{"To", person, "MessagingServiceSid", mg, "Body", strings.Repeat("x", 1600)}, 0},
-		{"801 emoji", []string{"To", person, "MessagingServiceSid", mg, "Body", strings.Repeat("😀", 801)}, 21617},
-		{"800 emoji", []string{"To", person, "MessagingServiceSid", mg, "Body", strings.Repeat("😀", 800)}, 0},
+func TestCreateBodies(t *testing.T) {
+	t.Parallel()
+	runCreateRules(t, []createRule{
+		{"1601 letters", body(strings.Repeat("x", 1601)), 21617},
+		{"1600 letters", body(strings.Repeat("x", 1600)), 0},
+		{"801 emoji", body(strings.Repeat("😀", 801)), 21617},
+		{"800 emoji", body(strings.Repeat("😀", 800)), 0},
+	})
+}
 
+func TestCreateCallbacks(t *testing.T) {
+	t.Parallel()
+	runCreateRules(t, []createRule{
 		{"callback", through("StatusCallback", "https://example.com/cb?x=1#rc=3"), 0},
 		{"callback on this machine", through("StatusCallback", "http://127.0.0.1:8080/cb"), 0},
 		{"callback with a user", through("StatusCallback", "https://u:p@example.com/cb"), 0},
@@ -86,7 +152,12 @@ func TestCreateRules(t *testing.T) {
 		{"callback, 4001", through("StatusCallback", "https://example.com/"+strings.Repeat("a", 3981)), 21609},
 		{"callback, empty", through("StatusCallback", ""), 0},
 		{"application", through("ApplicationSid", "AP1"), 20422},
+	})
+}
 
+func TestCreateSettings(t *testing.T) {
+	t.Parallel()
+	runCreateRules(t, []createRule{
 		{"validity 1", through("ValidityPeriod", "1"), 0},
 		{"validity 36000", through("ValidityPeriod", "36000"), 0},
 		{"validity 0", through("ValidityPeriod", "0"), 21624},
@@ -110,30 +181,18 @@ func TestCreateRules(t *testing.T) {
 		{"variables, bad", through("ContentSid", "HX"+strings.Repeat("a", 32), "ContentVariables", "{"), 21656},
 		{"media, bad", through("MediaUrl", "ftp://example.com"), 21620},
 		{"11 media", through(strings.Split(strings.Repeat("MediaUrl,https://example.com/,", 11), ",")[:22]...), 21623},
+	})
+}
 
+func TestCreateSchedules(t *testing.T) {
+	t.Parallel()
+	runCreateRules(t, []createRule{
 		{"scheduled", through("ScheduleType", "fixed", "SendAt", time.Now().Add(16*time.Minute).Format(time.RFC3339)), 0},
 		{"scheduled, soon", through("ScheduleType", "fixed", "SendAt", time.Now().Add(14*time.Minute).Format(time.RFC3339)), 35114},
 		{"scheduled, late", through("ScheduleType", "fixed", "SendAt", time.Now().Add(36*24*time.Hour).Format(time.RFC3339)), 35114},
 		{"scheduled, no time", through("ScheduleType", "fixed"), 35114},
 		{"scheduled, bad type", through("ScheduleType", "loose", "SendAt", time.Now().Add(time.Hour).Format(time.RFC3339)), 35114},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			before := len(s.Ledger())
-			r := s.post(tt.form...)
-			if tt.code == 0 {
-				if r.code != http.StatusCreated || len(s.Ledger()) != before+1 {
-					t.Fatalf("%v, want it taken", r)
-				}
-				return
-			}
-			if got := r.errorCode(t); got != tt.code || r.code != http.StatusBadRequest {
-				t.Errorf("%v, want code %d", r, tt.code)
-			}
-			if len(s.Ledger()) != before {
-				t.Error("a refused create is in the ledger")
-			}
-		})
-	}
+	})
 }
 
 func TestCreateAnswer(t *testing.T) {

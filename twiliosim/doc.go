@@ -1,25 +1,36 @@
 // Package twiliosim is a Twilio that runs on a laptop: an http.Handler that
-// answers the REST API of Twilio's Programmable Messaging, moves each message
-// through its statuses, signs and posts the status callbacks, and shows the
-// texts on a page with a phone. It sends nothing to anyone.
-//
-// The flow of one text:
+// answers the REST API of Programmable Messaging, moves each message through
+// its statuses, signs and posts the status callbacks, and shows the texts on a
+// page with a phone. It sends nothing to anyone. The flow of one text:
 //
 //	POST /2010-04-01/Accounts/{AC}/Messages.json
-//	  auth.go      who calls? AccountSid and token, or an API key
+//	  auth.go      who calls? the account's token, or an API key
 //	  faults.go    does a scripted fault hit this create?
-//	  validate.go  Twilio's rules, in Twilio's order, with Twilio's codes
-//	  create.go    kept, entered in the ledger, answered 201
-//	progress.go    accepted -> queued -> sent -> delivered, one step at a time
+//	  validate.go  Twilio's rules, with Twilio's codes (codes.go)
+//	  create.go    kept (box.go), entered in the ledger, answered 201
+//	progress.go    accepted -> queued -> sent -> delivered, a Step each
 //	callback.go    each step as a signed POST, retried as Twilio retries
-//	page.go        and shown live on GET /sim/
+//	page.go        shown live on GET /sim/; control.go has the control API
 //
 // One handler serves every product: /2010-04-01/… is api.twilio.com, /v1/… is
-// messaging.twilio.com, whatever the Host header says. /sim/… is the
-// simulator's own control API (control.go lists it). Only JSON is spoken: a
-// v2010 path without its .json suffix answers 404, where Twilio answers XML.
-//
-// Everything is in memory and bounded: Options.MaxMessages texts and as many
-// ledger entries are kept, the oldest make room. The package imports only the
-// standard library, so that its opinion of Twilio is independent of any client.
+// messaging.twilio.com, whatever the Host header says. It speaks JSON only: a
+// v2010 path without .json answers 404. All state is in memory and bounded.
 package twiliosim
+
+// Where Twilio's documentation is silent or disagrees with itself, this is
+// what the simulator does:
+//
+//   - A service without numbers: the create is accepted and the message fails
+//     with 21704 a step later. Options.RefuseEmptyPool turns that into a 400.
+//   - A validity period out of range is 21624, not 90007 or 30045.
+//   - An unknown service is 400/21701, a malformed one 400/21705; good
+//     credentials with another account in the path are 404/20404.
+//   - A date filter of a list never matches a message that was not sent yet: a
+//     client that looks for a lost text must not rely on the sent date.
+//   - Feedback on a message that was sent without ProvideFeedback is 404/20404.
+//   - Smart Encoding is off unless the message or its service asks for it.
+//   - SendAt without a service is ignored and the text goes out at once.
+//   - A callback's RawDlrDoneDate is in UTC; a retry comes without a pause, and
+//     a TLS handshake that fails counts as a connection that failed.
+//   - 429 carries Retry-After only if a fault asks for it.
+//   - Retention parameters are checked and have no effect.

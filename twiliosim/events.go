@@ -93,6 +93,7 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 		_, err := w.Write(text)
 		return err == nil && rc.Flush() == nil
 	}
+	defer func() { _ = rc.SetWriteDeadline(time.Time{}) }() // the connection may live on
 	if !send([]byte("event: reset\ndata: {}\n\n")) {
 		return
 	}

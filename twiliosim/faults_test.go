@@ -2,13 +2,9 @@ package twiliosim
 
 import (
 	"context"
-	"errors"
-	"io"
 	"math"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -194,120 +190,6 @@ func TestLatency(t *testing.T) {
 			t.Errorf("%d requests are still counted as in flight", n)
 		}
 	})
-}
-
-// TestAcceptThen: the message goes out, the answer doesn't come.
-func TestAcceptThen(t *testing.T) {
-	t.Parallel()
-	s := New(Options{Step: time.Millisecond})
-	h := httptest.NewServer(s)
-	defer h.Close()
-	defer func() { _ = s.Close() }()
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	post := func(timeout time.Duration) (int, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), timeout)
-		defer cancel()
-		form := formOf("To", person, "MessagingServiceSid", s.o.MessagingServiceSID, "Body", "x")
-		r, err := http.NewRequestWithContext(ctx, "POST", h.URL+s.messagesPath(), strings.NewReader(form.Encode()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.SetBasicAuth(s.o.AccountSID, s.o.AuthToken)
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		p, err := transport.RoundTrip(r)
-		if err != nil {
-			return 0, err
-		}
-		defer func() { _ = p.Body.Close() }()
-		_, err = io.Copy(io.Discard, p.Body)
-		return p.StatusCode, err
-	}
-	set := func(f Faults) {
-		if err := s.SetFaults(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	set(Faults{AcceptThen: "hang", Count: 1})
-	if _, err := post(50 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("hang: %v", err)
-	}
-	set(Faults{AcceptThen: "reset", Count: 1})
-	if _, err := post(10 * time.Second); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("reset: %v", err)
-	}
-	set(Faults{AcceptThen: "500", Count: 1})
-	if status, err := post(10 * time.Second); err != nil || status != 500 {
-		t.Errorf("500: %d, %v", status, err)
-	}
-	if status, err := post(10 * time.Second); err != nil || status != 201 {
-		t.Errorf("after the faults: %d, %v", status, err)
-	}
-	ledger := s.Ledger()
-	if len(ledger) != 4 {
-		t.Fatalf("%d creates taken, want 4", len(ledger))
-	}
-	for i, c := range ledger {
-		if c.AnswerLost != (i < 3) {
-			t.Errorf("create %d: answer lost %v", i, c.AnswerLost)
-		}
-	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		delivered := 0
-		for _, m := range s.Messages(person) {
-			if m.Status == statusDelivered {
-				delivered++
-			}
-		}
-		if delivered == 4 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d of 4 texts delivered", delivered)
-		}
-	}
-	// Close ends a create that hangs.
-	set(Faults{AcceptThen: "hang"})
-	done := make(chan error, 1)
-	go func() {
-		_, err := post(time.Minute)
-		done <- err
-	}()
-	for len(s.Ledger()) < 5 {
-		time.Sleep(time.Millisecond)
-	}
-	_ = s.Close()
-	if err := <-done; err == nil || errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a hanging create after Close: %v", err)
-	}
-}
-
-// TestResetHTTP2: a stream cannot be hijacked; it is reset.
-func TestResetHTTP2(t *testing.T) {
-	t.Parallel()
-	s := newSim(t, Options{Step: time.Hour})
-	h := httptest.NewUnstartedServer(s)
-	h.EnableHTTP2 = true
-	h.StartTLS()
-	defer h.Close()
-	if err := s.SetFaults(Faults{AcceptThen: "reset"}); err != nil {
-		t.Fatal(err)
-	}
-	form := formOf("To", person, "MessagingServiceSid", s.o.MessagingServiceSID, "Body", "x")
-	r, err := http.NewRequestWithContext(t.Context(), "POST", h.URL+s.messagesPath(), strings.NewReader(form.Encode()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.SetBasicAuth(s.o.AccountSID, s.o.AuthToken)
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	p, err := h.Client().Do(r)
-	if err == nil {
-		_ = p.Body.Close()
-		t.Errorf("answered %d over %s", p.StatusCode, p.Proto)
-	}
-	if l := s.Ledger(); len(l) != 1 || !l[0].AnswerLost {
-		t.Errorf("ledger %v", l)
-	}
 }
 
 // TestListLag hides young messages from lists, and from lists alone.

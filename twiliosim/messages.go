@@ -143,32 +143,33 @@ func (s *Server) createFeedback(x *exchange) {
 	})
 }
 
-// filter is what a list of messages is narrowed to. Times are unix nanoseconds;
-// the range includes from and excludes until.
+// filter is what a list of messages is narrowed to. The range of dates includes
+// its beginning and excludes its end; a zero time leaves that side open.
 type filter struct {
-	to, from    string
-	sentFrom    int64
-	sentUntil   int64
-	byDate      bool
-	createdUpTo int64 // list_lag_ms: younger messages are not shown
+	to, from             string
+	sentFrom, sentBefore time.Time
+	createdBefore        time.Time // list_lag_ms: younger messages are not shown
 }
 
 func (f *filter) passes(m *message) bool {
-	if f.from != "" && m.from != f.from || m.created > f.createdUpTo {
+	if f.from != "" && m.from != f.from || !f.createdBefore.IsZero() && unixTime(m.created).After(f.createdBefore) {
 		return false
 	}
+	if f.sentFrom.IsZero() && f.sentBefore.IsZero() {
+		return true
+	}
 	// A message that was not sent yet has no sent date and matches none.
-	return !f.byDate || m.sent != 0 && m.sent >= f.sentFrom && m.sent < f.sentUntil
+	sent := unixTime(m.sent)
+	return m.sent != 0 && !sent.Before(f.sentFrom) && (f.sentBefore.IsZero() || sent.Before(f.sentBefore))
 }
 
 // parseFilter reads To, From, DateSent, DateSent< and DateSent>. A plain date
 // means that whole day in UTC, and the inequalities include it; a time, as the
 // SDKs send one, means that second. DateSent alone always means a day.
 func parseFilter(q params, now time.Time, lag time.Duration) (*filter, *apiError) {
-	const endless = 1<<63 - 1
-	f := &filter{to: q.get("To"), from: q.get("From"), sentUntil: endless, createdUpTo: now.Add(-lag).UnixNano()}
-	if lag == 0 {
-		f.createdUpTo = endless
+	f := &filter{to: q.get("To"), from: q.get("From")}
+	if lag > 0 {
+		f.createdBefore = now.Add(-lag)
 	}
 	for _, name := range []string{"DateSent", "DateSent<", "DateSent>"} {
 		raw := q.get(name)
@@ -186,12 +187,11 @@ func parseFilter(q params, now time.Time, lag time.Duration) (*filter, *apiError
 				at, width = at.UTC().Truncate(24*time.Hour), 24*time.Hour
 			}
 		}
-		f.byDate = true
-		if !strings.HasSuffix(name, "<") {
-			f.sentFrom = max(f.sentFrom, at.UnixNano())
+		if end := at.Add(width); name != "DateSent>" && (f.sentBefore.IsZero() || end.Before(f.sentBefore)) {
+			f.sentBefore = end
 		}
-		if !strings.HasSuffix(name, ">") {
-			f.sentUntil = min(f.sentUntil, at.Add(width).UnixNano())
+		if name != "DateSent<" && at.After(f.sentFrom) {
+			f.sentFrom = at
 		}
 	}
 	return f, nil

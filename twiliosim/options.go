@@ -51,8 +51,9 @@ type Options struct {
 	MaxConcurrent int
 
 	// MaxMessages bounds the messages and the ledger entries that are kept, each
-	// by itself; default 100,000, about 100 MB when full. The oldest make room:
-	// an evicted message is gone, moves no further and calls nobody back.
+	// by itself; default 100,000, about 150 MB when full of short texts with
+	// callbacks. The oldest make room: an evicted message is gone, moves no
+	// further and calls nobody back.
 	MaxMessages int
 
 	// AllowedHosts are host names under which the page and the control API may

@@ -2,17 +2,18 @@ package twiliosim
 
 import (
 	_ "embed"
+	"io"
 	"net/http"
 )
 
 //go:embed page.html
-var pageHTML []byte
+var pageHTML string
 
 //go:embed page.css
-var pageCSS []byte
+var pageCSS string
 
 //go:embed page.js
-var pageJS []byte
+var pageJS string
 
 // pagePolicy lets the page load its own two files and talk to this server, and
 // nothing else: a text is written by whoever sends it.
@@ -21,8 +22,7 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; con
 
 // servePage answers the page and its files; false for any other path.
 func servePage(w http.ResponseWriter, r *http.Request) bool {
-	var body []byte
-	var kind string
+	var body, kind string
 	switch r.URL.Path {
 	case "/sim":
 		http.Redirect(w, r, "/sim/", http.StatusFound)
@@ -47,6 +47,6 @@ func servePage(w http.ResponseWriter, r *http.Request) bool {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	_, _ = w.Write(body) // a reader that left needs no page
+	_, _ = io.WriteString(w, body) // a reader that left needs no page
 	return true
 }

@@ -130,3 +130,17 @@ func (s *Server) removeServiceNumber(x *exchange) {
 		return http.StatusNoContent, nil, nil
 	})
 }
+
+// listNone answers GET for the kinds of senders that a service here never has.
+func (s *Server) listNone(key string) handler {
+	return func(x *exchange) {
+		s.reg.mu.RLock()
+		v := s.reg.service(x.path[1])
+		s.reg.mu.RUnlock()
+		if v == nil {
+			x.notFound()
+			return
+		}
+		x.pageV1(key, []any{}, pageOf{size: defaultPageSize})
+	}
+}

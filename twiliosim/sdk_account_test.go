@@ -350,6 +350,12 @@ func TestSDKServiceNumbers(t *testing.T) {
 	if list := ok[[]messaging.MessagingV1PhoneNumber](t)(r.messaging.ListPhoneNumber(other, nil)); len(list) != 1 || val(list[0].Sid) != pn {
 		t.Errorf("the other pool holds %d numbers", len(list))
 	}
+	// It has no senders of the other kinds, and says so.
+	codes := ok[[]messaging.MessagingV1ShortCode](t)(r.messaging.ListShortCode(other, nil))
+	alphas := ok[[]messaging.MessagingV1AlphaSender](t)(r.messaging.ListAlphaSender(other, nil))
+	if len(codes)+len(alphas) != 0 {
+		t.Errorf("%d short codes and %d alphanumeric senders", len(codes), len(alphas))
+	}
 	// A text through the other service leaves from its number.
 	msg := ok[*api.ApiV2010Message](t)(r.api.CreateMessage(text(person, "Your code is 123456.").SetMessagingServiceSid(other)))
 	if got := r.reaches(t, val(msg.Sid), "delivered"); val(got.From) != val(m.PhoneNumber) {

@@ -79,7 +79,9 @@ func (v *service) resource(x *exchange) serviceJSON {
 		FallbackToLongCode: v.fallbackToLongCode, ScanMessageContent: v.scan,
 		AreaCodeGeomatch: v.areaCodeGeomatch, SynchronousValidation: v.synchronousValidation,
 		ValidityPeriod: v.validity, Usecase: v.usecase, UseInboundWebhookOnNumber: v.inboundOnNumber,
-		URL: url, Links: map[string]string{"phone_numbers": url + "/PhoneNumbers"},
+		URL: url, Links: map[string]string{
+			"phone_numbers": url + "/PhoneNumbers", "short_codes": url + "/ShortCodes", "alpha_senders": url + "/AlphaSenders",
+		},
 	}
 }
 

@@ -121,7 +121,7 @@ func (s *suite) feedback(t *testing.T) {
 				if err == nil {
 					t.Fatal("no error")
 				}
-				s.checkError(t, err)
+				_ = s.checkError(t, err)
 			}
 		})
 	}

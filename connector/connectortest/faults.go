@@ -47,7 +47,7 @@ func (s *suite) lostAnswers(t *testing.T) {
 			sender, _ := s.sender(t, url)
 			ctx, cancel := context.WithTimeout(t.Context(), enough)
 			defer cancel()
-			s.fails(t, ctx, sender, want)
+			_ = s.fails(t, ctx, sender, want)
 			if ctx.Err() != nil {
 				t.Error("the connector waits for an answer that cannot come")
 			}
@@ -102,7 +102,7 @@ func (s *suite) neverSent(t *testing.T) {
 	t.Run("connection refused", func(t *testing.T) {
 		t.Parallel()
 		sender, _ := s.sender(t, Refused(t))
-		s.fails(t, t.Context(), sender, want)
+		_ = s.fails(t, t.Context(), sender, want)
 	})
 	t.Run("certificate not trusted", func(t *testing.T) {
 		t.Parallel()
@@ -120,7 +120,7 @@ func (s *suite) neverSent(t *testing.T) {
 			_, _ = io.Copy(io.Discard, c)
 		})
 		sender, _ := s.sender(t, "https"+strings.TrimPrefix(url, "http"))
-		s.fails(t, t.Context(), sender, want)
+		_ = s.fails(t, t.Context(), sender, want)
 	})
 	ended := func(name string, ctx context.Context, cause error) {
 		t.Run(name, func(t *testing.T) {
@@ -154,14 +154,16 @@ func (s *suite) noReplay(t *testing.T) {
 			}
 			w := &rawWriter{header: http.Header{}, status: http.StatusOK}
 			s.h.Accept(w, req)
-			_ = w.response().Write(c)
+			resp := w.response()
+			_ = resp.Write(c)
+			_ = resp.Body.Close()
 		}
 	})
 	sender, _ := s.sender(t, url)
 	if _, err := sender.Send(t.Context(), message(t)); err != nil {
 		t.Fatalf("the first Send: %v", err)
 	}
-	s.fails(t, t.Context(), sender, Want{Outcome: connector.OutcomeMaybe, Kind: connector.KindTemporary})
+	_ = s.fails(t, t.Context(), sender, Want{Outcome: connector.OutcomeMaybe, Kind: connector.KindTemporary})
 	if got := requests.Load(); got != 2 {
 		t.Errorf("%d requests for 2 sends", got)
 	}

@@ -56,20 +56,20 @@ func plainHarness(flaw string) Harness {
 
 func (p *plain) fail(kind connector.Kind, outcome connector.Outcome, cause error) error {
 	e := &connector.Error{Kind: kind, Outcome: outcome, Advice: connector.AdviceOurFault, Err: cause}
-	switch {
-	case p.flaw == "no type":
+	switch p.flaw {
+	case "no type":
 		return cause
-	case p.flaw == "no cause":
+	case "no cause":
 		e.Err = errors.New("plain: no")
-	case p.flaw == "no text":
+	case "no text":
 		e.Err = nil
-	case p.flaw == "retry beside maybe":
+	case "retry beside maybe":
 		e.Actions = connector.ActRetry
-	case p.flaw == "no advice":
+	case "no advice":
 		e.Advice = ""
-	case p.flaw == "own kind":
+	case "own kind":
 		e.Kind = "broken"
-	case p.flaw == "own outcome":
+	case "own outcome":
 		e.Outcome = "lost"
 	}
 	return e

@@ -291,7 +291,7 @@ func (s *suite) meaningless(t *testing.T) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				_, _ = io.WriteString(w, body)
 			})
-			s.fails(t, t.Context(), p.sender, Want{Outcome: connector.OutcomeMaybe})
+			_ = s.fails(t, t.Context(), p.sender, Want{Outcome: connector.OutcomeMaybe})
 			if got := p.requests.Load(); got != 1 {
 				t.Errorf("%d requests, want 1", got)
 			}

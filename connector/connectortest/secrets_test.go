@@ -43,11 +43,11 @@ type holder struct {
 	hidden any
 }
 
-type jsonOnly struct{ s string }
+type jsonError struct{ s string }
 
-func (jsonOnly) Error() string                  { return "json" }
-func (jsonOnly) Format(s fmt.State, _ rune)     { _, _ = s.Write([]byte("json")) }
-func (j jsonOnly) MarshalJSON() ([]byte, error) { return []byte(`"` + j.s + `"`), nil }
+func (jsonError) Error() string                  { return "json" }
+func (jsonError) Format(s fmt.State, _ rune)     { _, _ = s.Write([]byte("json")) }
+func (j jsonError) MarshalJSON() ([]byte, error) { return []byte(`"` + j.s + `"`), nil }
 
 func TestNoSecretsFinds(t *testing.T) {
 	t.Parallel()
@@ -61,7 +61,7 @@ func TestNoSecretsFinds(t *testing.T) {
 		"pointer":         &holder{name: s},
 		"a map":           holder{hidden: http.Header{"Authorization": {s}}},
 		"bytes":           holder{hidden: []byte(s)},
-		"JSON alone":      jsonOnly{s},
+		"JSON alone":      jsonError{s},
 		"path escaped":    errors.New(url.PathEscape(s)),
 		"hex":             fmt.Errorf("%x", s),
 		"upper hex":       fmt.Errorf("%X", s),
@@ -113,24 +113,29 @@ func TestNoSecretsRefusesNothing(t *testing.T) {
 
 func TestLoopbackOnly(t *testing.T) {
 	t.Parallel()
-	url := Refused(t)
-	rt := LoopbackOnly()
 	for _, host := range []string{"http://192.0.2.1/", "https://api.twilio.com/", "http://localhost.example.com/", "http://[2001:db8::1]/", "http://0.0.0.0/", "http://127.0.0.1.example.com/"} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, host, strings.NewReader("x"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := rt.RoundTrip(req); !errors.Is(err, errElsewhere) {
+		if err := posts(t, host); !errors.Is(err, errElsewhere) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
+	url := Refused(t)
 	for _, host := range []string{url, strings.Replace(url, "127.0.0.1", "localhost", 1), strings.Replace(url, "127.0.0.1", "127.1.2.3", 1)} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, host, strings.NewReader("x"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := rt.RoundTrip(req); err == nil || errors.Is(err, errElsewhere) {
+		if err := posts(t, host); err == nil || errors.Is(err, errElsewhere) {
 			t.Errorf("%s: %v, want a refused connection", host, err)
 		}
 	}
+}
+
+// posts makes a request by way of LoopbackOnly.
+func posts(t *testing.T, url string) error {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := LoopbackOnly().RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }

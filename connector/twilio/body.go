@@ -20,14 +20,15 @@ type body interface {
 // second packet is a quarter of what a send costs. It has ended its own
 // reading by the time it returns an error, so looking at the reader is safe.
 type plainBody struct {
-	reader *bytes.Reader
+	reader bytes.Reader
 	copied atomic.Bool
 	form   []byte
 }
 
 func newPlainBody(req *http.Request, form []byte) *plainBody {
-	b := &plainBody{reader: bytes.NewReader(form), form: form}
-	req.Body, req.GetBody = io.NopCloser(b.reader), b.again
+	b := &plainBody{form: form}
+	b.reader.Reset(form)
+	req.Body, req.GetBody = io.NopCloser(&b.reader), b.again
 	return b
 }
 

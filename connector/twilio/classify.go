@@ -89,7 +89,7 @@ func failure(word string, code int) *connector.Error {
 		// Not of the families that are about delivery: the send was wrong.
 		e.Actions = tell | page
 	}
-	e.Err = errors.New("twilio: the message was " + word + describe(code, r.meaning))
+	e.Err = errors.New("twilio: message " + word + describe(code, r.meaning))
 	return e
 }
 

@@ -206,6 +206,19 @@ func TestUnknownCodes(t *testing.T) {
 	}
 }
 
+// TestRequestID: the id that Twilio's support asks for, and only if it is one.
+func TestRequestID(t *testing.T) {
+	t.Parallel()
+	c := newTestClient(t, testConfig(""), Options{})
+	id := "RQ" + strings.Repeat("5", 32)
+	for value, want := range map[string]bool{id: true, "RQ" + testNumber: false, id + "\n": false, "SM" + id[2:]: false} {
+		e := c.refusal(answer{status: 400, header: http.Header{"Twilio-Request-Id": {value}}})
+		if got := strings.Contains(e.Error(), value); got != want {
+			t.Errorf("%q: %v", value, e)
+		}
+	}
+}
+
 // TestErrorBodies reads the code and nothing else of an error's body.
 func TestErrorBodies(t *testing.T) {
 	t.Parallel()

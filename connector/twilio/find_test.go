@@ -190,7 +190,7 @@ func TestFindNeverGuesses(t *testing.T) {
 	t.Parallel()
 	elsewhere := strings.TrimPrefix(nextPage(1), "/")
 	for name, page := range map[string]string{
-		"endless":              listJSON(nextPage(0), listedJSON{Body: "another"}),
+		"endless":              listJSON(nextPage(0), listedJSON{}),
 		"no list":              `{"next_page_uri": null}`,
 		"null":                 `{"messages": null}`,
 		"an object":            `{"messages": {}}`,
@@ -232,6 +232,11 @@ func TestFindNeverGuesses(t *testing.T) {
 	c := newTestClient(t, testConfig(""), Options{})
 	if q, ok := c.nextQuery(DefaultBaseURL + nextPage(7)); !ok || !strings.Contains(q, "PageToken=7") {
 		t.Errorf("%q, %v", q, ok)
+	}
+	for _, link := range []string{"https://u:p@api.twilio.com" + nextPage(7), "http://api.twilio.com" + nextPage(7), "https://api.twilio.com:444" + nextPage(7)} {
+		if q, ok := c.nextQuery(link); ok {
+			t.Errorf("%s: %q", link, q)
+		}
 	}
 }
 
