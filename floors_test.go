@@ -131,3 +131,20 @@ func TestFilesStaySmall(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// The contract is plain data: who only hands it on, as the domain does, reaches
+// no network code and no database.
+func TestContractReachesNoNetwork(t *testing.T) {
+	t.Parallel()
+	for _, pkg := range []string{"connector"} {
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "./"+pkg).Output()
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		for dep := range strings.Lines(string(out)) {
+			if dep = strings.TrimSpace(dep); dep == "net/http" || dep == "database/sql" {
+				t.Errorf("%s reaches %s", pkg, dep)
+			}
+		}
+	}
+}

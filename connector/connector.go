@@ -3,7 +3,6 @@ package connector
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/sixdigit/sixdigit/phone"
@@ -77,8 +76,10 @@ type Inbound struct {
 	// PublicURL is the URL that the provider was given, with scheme, host, path
 	// and query. It comes from configuration, never from the request.
 	PublicURL string
-	Header    http.Header
-	Body      []byte
+	// Header has its names in canonical form, as http.Header has; it is plain data
+	// so that who only hands it on needs no net/http.
+	Header map[string][]string
+	Body   []byte
 }
 
 // StatusUpdate is what a status callback says.

@@ -48,7 +48,7 @@ func plainHarness(flaw string) Harness {
 		ProviderID: "m1",
 		Callback: func(testing.TB) connector.Inbound {
 			in := connector.Inbound{PublicURL: "https://example.com/cb", Header: http.Header{}, Body: []byte("delivered")}
-			in.Header.Set("Signature", plainSign(in))
+			http.Header(in.Header).Set("Signature", plainSign(in))
 			return in
 		},
 	}
@@ -204,13 +204,13 @@ func plainSign(in connector.Inbound) string {
 }
 
 func (p *plain) ParseStatus(in connector.Inbound) (connector.StatusUpdate, error) {
-	unsigned := !hmac.Equal([]byte(plainSign(in)), []byte(in.Header.Get("Signature")))
+	unsigned := !hmac.Equal([]byte(plainSign(in)), []byte(http.Header(in.Header).Get("Signature")))
 	switch {
 	case unsigned && p.flaw == "quotes callbacks":
 		return connector.StatusUpdate{}, fmt.Errorf("%w: %s", connector.ErrSignature, in.Body)
 	case unsigned && p.flaw == "own sentinel":
 		return connector.StatusUpdate{}, errors.New("plain: unsigned")
-	case unsigned && p.flaw != "no signature" && (p.flaw != "signs the body alone" || bytes.Equal(in.Body, []byte("delivered")) == (in.Header.Get("Signature") == "")):
+	case unsigned && p.flaw != "no signature" && (p.flaw != "signs the body alone" || bytes.Equal(in.Body, []byte("delivered")) == (http.Header(in.Header).Get("Signature") == "")):
 		return connector.StatusUpdate{}, connector.ErrSignature
 	case p.flaw == "reads it wrongly":
 		return connector.StatusUpdate{ProviderID: "m1", Status: connector.StatusSent}, nil

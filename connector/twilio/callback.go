@@ -3,6 +3,7 @@ package twilio
 import (
 	"fmt"
 	"mime"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -21,7 +22,8 @@ const (
 // signature. A callback carries no time; that it is not an old one is for the
 // caller to judge, by the order of statuses.
 func (c *Client) ParseStatus(in connector.Inbound) (connector.StatusUpdate, error) {
-	signatures := in.Header.Values("X-Twilio-Signature")
+	header := http.Header(in.Header)
+	signatures := header.Values("X-Twilio-Signature")
 	if len(signatures) != 1 || signatures[0] == "" {
 		return connector.StatusUpdate{}, connector.ErrSignature
 	}
@@ -32,7 +34,7 @@ func (c *Client) ParseStatus(in connector.Inbound) (connector.StatusUpdate, erro
 	if !signed(c.tokens, in.PublicURL, form, signatures[0]) {
 		return connector.StatusUpdate{}, connector.ErrSignature
 	}
-	return c.update(in.Header.Get("Content-Type"), form)
+	return c.update(header.Get("Content-Type"), form)
 }
 
 // update reads a form whose signature is right.

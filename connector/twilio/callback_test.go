@@ -3,6 +3,7 @@ package twilio
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -50,10 +51,10 @@ func TestParseStatusReadsSignedOnly(t *testing.T) {
 	c := newTestClient(t, testConfig(""), Options{})
 	signature := func(in *connector.Inbound, s ...string) { in.Header["X-Twilio-Signature"] = s }
 	genuine := func() connector.Inbound { return callback(testToken, callbackURL, callbackForm("sent", "")) }
-	right := genuine().Header.Get("X-Twilio-Signature")
+	right := http.Header(genuine().Header).Get("X-Twilio-Signature")
 	for name, change := range map[string]func(*connector.Inbound){
 		"no header":          func(in *connector.Inbound) { in.Header = nil },
-		"no signature":       func(in *connector.Inbound) { in.Header.Del("X-Twilio-Signature") },
+		"no signature":       func(in *connector.Inbound) { http.Header(in.Header).Del("X-Twilio-Signature") },
 		"empty":              func(in *connector.Inbound) { signature(in, "") },
 		"twice":              func(in *connector.Inbound) { signature(in, right, right) },
 		"a right one behind": func(in *connector.Inbound) { signature(in, "AAAA", right) },
@@ -148,14 +149,14 @@ func TestParseStatusMalformed(t *testing.T) {
 	}
 	for _, contentType := range []string{"", "application/json", "multipart/form-data; boundary=x", "text/plain", "application/x-www-form-urlencoded; charset"} {
 		in := callback(testToken, callbackURL, callbackForm("sent", ""))
-		in.Header.Set("Content-Type", contentType)
+		http.Header(in.Header).Set("Content-Type", contentType)
 		if _, err := c.ParseStatus(in); !errors.Is(err, connector.ErrMalformed) {
 			t.Errorf("type %q: %v", contentType, err)
 		}
 	}
 	for _, contentType := range []string{"application/x-www-form-urlencoded", "Application/X-WWW-Form-URLencoded;charset=utf-8"} {
 		in := callback(testToken, callbackURL, callbackForm("sent", ""))
-		in.Header.Set("Content-Type", contentType)
+		http.Header(in.Header).Set("Content-Type", contentType)
 		if _, err := c.ParseStatus(in); err != nil {
 			t.Errorf("type %q: %v", contentType, err)
 		}
@@ -266,7 +267,7 @@ func FuzzParseStatus(f *testing.F) {
 		}
 		in := callback(testToken, publicURL, form) // over the first values
 		in.Body = []byte(body)
-		in.Header.Set("Content-Type", contentType)
+		http.Header(in.Header).Set("Content-Type", contentType)
 		if u, err := c.ParseStatus(in); err == nil {
 			code := ""
 			if u.Err != nil {
@@ -280,7 +281,7 @@ func FuzzParseStatus(f *testing.F) {
 			t.Errorf("%+v, %v", u, err)
 		}
 		in.Header = callback("wrong"+testToken, publicURL, form).Header
-		in.Header.Set("Content-Type", contentType)
+		http.Header(in.Header).Set("Content-Type", contentType)
 		if u, err := c.ParseStatus(in); err == nil || u != (connector.StatusUpdate{}) {
 			t.Errorf("a wrong signature is accepted: %+v", u)
 		}

@@ -154,7 +154,7 @@ func newCallbacks(t *testing.T, cfg twilio.Config) *callbacks {
 func forgeries(in connector.Inbound) map[string]connector.Inbound {
 	with := func(change func(*connector.Inbound)) connector.Inbound {
 		forged := in
-		forged.Header = in.Header.Clone()
+		forged.Header = http.Header(in.Header).Clone()
 		change(&forged)
 		return forged
 	}
@@ -167,8 +167,8 @@ func forgeries(in connector.Inbound) map[string]connector.Inbound {
 		}),
 		"one more parameter": with(func(f *connector.Inbound) { f.Body = append(slices.Clone(in.Body), "&Another=1"...) }),
 		"another URL":        with(func(f *connector.Inbound) { f.PublicURL = strings.Replace(in.PublicURL, "s_1", "s_2", 1) }),
-		"no signature":       with(func(f *connector.Inbound) { f.Header.Del("X-Twilio-Signature") }),
-		"two signatures":     with(func(f *connector.Inbound) { f.Header.Add("X-Twilio-Signature", "x") }),
+		"no signature":       with(func(f *connector.Inbound) { http.Header(f.Header).Del("X-Twilio-Signature") }),
+		"two signatures":     with(func(f *connector.Inbound) { http.Header(f.Header).Add("X-Twilio-Signature", "x") }),
 	}
 }
 
