@@ -176,3 +176,22 @@ func seeded(t *testing.T) *rand.Rand {
 }
 
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
+
+// TestLockfile: the lockfile names hashes, not where packages are fetched from.
+func TestLockfile(t *testing.T) {
+	t.Parallel()
+	var lock struct {
+		Packages map[string]struct{ Version, Integrity, Resolved string }
+	}
+	if err := readJSON("package-lock.json", &lock); err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range lock.Packages {
+		if name != "" && (p.Version == "" || !strings.HasPrefix(p.Integrity, "sha512-") || p.Resolved != "") {
+			t.Errorf("%s: version %q, integrity %q, resolved %q", name, p.Version, p.Integrity, p.Resolved)
+		}
+	}
+	if len(lock.Packages) < 50 {
+		t.Errorf("only %d packages: the test reads the wrong part", len(lock.Packages))
+	}
+}

@@ -133,7 +133,8 @@ func TestSegmentsDiffer(t *testing.T) {
 	}{
 		// The calculator keeps it whole, in a segment that no network carries.
 		"a pile of marks longer than a segment": {"a" + strings.Repeat("\u0301", 199), 2, 3},
-		// Its library does not follow the rules it cites there (UAX #29, GB9 and GB9b).
+		// Its library does not follow the rules it cites there (UAX #29, GB9 to GB10).
+		"a tone behind marks":  {strings.Repeat("я", 62) + "e\u0301\u200d👨" + "🏽" + strings.Repeat("я", 65), 2, 3},
 		"marks on a flag":      {strings.Repeat("я", 62) + "🇩🇪\u200d" + "\ufe0f" + strings.Repeat("я", 66), 2, 3},
 		"a sign before a flag": {strings.Repeat("я", 64) + "\u0600🇩🇪" + strings.Repeat("я", 65), 2, 3},
 	} {
@@ -154,10 +155,10 @@ var (
 	ucsPair     = strings.Split("😀🎉🔒𝟙𝒜𠮷", "")
 	lookAlikes  = strings.Split("‘’“”…–—•«»`´\u00a0\u2003\u200b½¼！？：（）～ᴀʙ", "")
 	// What joins with its neighbours into one character, and such characters.
-	// Flags have a list of their own: see TestSegmentsDiffer.
-	marks = append(strings.Split("\u200d\u0301\u0308\ufe0f\u20e3\u093f\u0940\u0600\u1100\u1161\u11a8가각🏽👍👩👨❤", ""),
-		"👩\u200d👩\u200d👧\u200d👦", "❤\ufe0f\u200d🔥", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "👍🏽", "1\ufe0f\u20e3", "क\u094dष\u093f", "e\u0301\u0323")
-	flags = append(strings.Split("🇩🇪🇫🇷가각👍👩❤яa", ""), "🇩🇪", "🇺🇸", "🇨🇦")
+	// Flags and skin tones have a list of their own: see TestSegmentsDiffer.
+	marks = append(strings.Split("\u200d\u0301\u0308\ufe0f\u20e3\u093f\u0940\u0600\u1100\u1161\u11a8가각👍👩👨❤", ""),
+		"👩\u200d👩\u200d👧\u200d👦", "❤\ufe0f\u200d🔥", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "1\ufe0f\u20e3", "क\u094dष\u093f", "e\u0301\u0323")
+	flags = append(strings.Split("🇩🇪🇫🇷가각👍👩❤🏽яa", ""), "🇩🇪", "🇺🇸", "🇨🇦", "👍🏽")
 )
 
 // generateText returns a text of about a number of units at which the number

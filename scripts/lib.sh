@@ -1,8 +1,5 @@
 # Functions that the scripts share. Sourced, not run.
-
-# The oldest versions that the tests have been seen to pass with: what Debian 12 has.
-readonly NODE_MIN=18
-readonly NPM_MIN=9
+# shellcheck shell=bash
 
 say() { printf '%s: %s\n' "${PROGRAM:-make}" "$*"; }
 
@@ -30,10 +27,10 @@ install_debian() {
   local as=()
   local command="apt-get install --no-install-recommends $*"
   if ! command -v apt-get >/dev/null; then
-    die "$* (as Debian calls it) is missing: install it with this system's package manager and run again (on Debian: $command)."
+    die "missing, by their names in Debian: $*; install them with this system's package manager and run again (on Debian: $command)."
   fi
   if [ "$(id -u)" -ne 0 ]; then
-    sudo -n true 2>/dev/null || die "the Debian package(s) $* are missing and installing needs root: run 'sudo $command', then run again."
+    sudo -n true 2>/dev/null || die "missing Debian packages: $*; installing them needs root: run 'sudo $command', then run again."
     as=(sudo -n)
   fi
   say "installing the Debian packages: $* (${as[*]:+${as[*]} }$command)"
