@@ -85,9 +85,8 @@ func (c *Catalog) add(t Template) error {
 		v.neutral = &t
 		return nil
 	}
-	tag, err := language.All.Parse(t.Locale)
-	base, ok := baseOf(tag)
-	if err != nil || !ok {
+	tag, base, err := parseLocale(t.Locale)
+	if err != nil {
 		return fmt.Errorf("the locale %q is not a BCP 47 tag with a language", t.Locale)
 	}
 	locale := tag.String()

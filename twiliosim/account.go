@@ -41,17 +41,19 @@ func (a *account) resource() *accountJSON {
 }
 
 // getAccount answers GET Accounts/{sid}.json.
-func (s *Server) getAccount(x *exchange) { x.json(http.StatusOK, x.who.acct.resource()) }
+func (s *Server) getAccount(x *exchange) (int, any, *apiError) {
+	return http.StatusOK, x.who.acct.resource(), nil
+}
 
 // listAccounts answers GET Accounts.json: there is one.
-func (s *Server) listAccounts(x *exchange) {
-	x.page("accounts", []any{x.who.acct.resource()}, pageOf{})
+func (s *Server) listAccounts(x *exchange) (int, any, *apiError) {
+	return listOf(x, "accounts", []*accountJSON{x.who.acct.resource()})
 }
 
 // getBalance answers GET Balance.json. The balance never changes: nothing is
 // spent here.
-func (s *Server) getBalance(x *exchange) {
-	x.json(http.StatusOK, map[string]string{"account_sid": x.account, "balance": "100.00", "currency": "USD"})
+func (s *Server) getBalance(x *exchange) (int, any, *apiError) {
+	return http.StatusOK, map[string]string{"account_sid": x.who.acct.sid, "balance": "100.00", "currency": "USD"}, nil
 }
 
 // callerIDJSON is a verified number of a trial account.
@@ -66,28 +68,22 @@ type callerIDJSON struct {
 }
 
 // listCallerIDs answers GET OutgoingCallerIds.json, the verified numbers.
-func (s *Server) listCallerIDs(x *exchange) {
-	q := params(x.r.URL.Query())
-	pg, e := parsePage(q)
-	if e != nil {
-		x.fail(e)
-		return
-	}
+func (s *Server) listCallerIDs(x *exchange) (int, any, *apiError) {
+	want := x.query().get("PhoneNumber")
 	var all []callerIDJSON
 	created := rfc2822Time(x.who.acct.created)
 	for i, n := range s.o.VerifiedNumbers {
-		if want := q.get("PhoneNumber"); want != "" && want != n {
+		if want != "" && want != n {
 			continue
 		}
 		sid := s.reg.callerIDs[i]
 		all = append(all, callerIDJSON{
-			SID: sid, AccountSID: x.account, FriendlyName: n, PhoneNumber: n,
+			SID: sid, AccountSID: x.who.acct.sid, FriendlyName: n, PhoneNumber: n,
 			DateCreated: created, DateUpdated: created,
-			URI: v2010 + x.account + "/OutgoingCallerIds/" + sid + ".json",
+			URI: v2010 + x.who.acct.sid + "/OutgoingCallerIds/" + sid + ".json",
 		})
 	}
-	items, pg := cut(all, pg)
-	x.page("outgoing_caller_ids", items, pg)
+	return listOf(x, "outgoing_caller_ids", all)
 }
 
 // keyJSON is the Key resource; the secret is shown once, on creation.
@@ -105,43 +101,34 @@ func (k *apiKey) resource() keyJSON {
 
 // createKey answers POST Keys.json: a standard key, as at Twilio. Main keys
 // are made in the console there, and by POST /sim/keys here.
-func (s *Server) createKey(x *exchange) {
+func (s *Server) createKey(x *exchange) (int, any, *apiError) {
 	p, e := x.form()
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
 	k := s.reg.newKey(s.ids, p.get("FriendlyName"), false)
 	j := k.resource()
 	j.Secret = k.secret
-	x.json(http.StatusCreated, j)
+	return http.StatusCreated, j, nil
 }
 
-func (s *Server) listKeys(x *exchange) {
-	pg, e := parsePage(params(x.r.URL.Query()))
-	if e != nil {
-		x.fail(e)
-		return
-	}
-	items, pg := cut(s.reg.listKeys(), pg)
-	x.page("keys", items, pg)
+func (s *Server) listKeys(x *exchange) (int, any, *apiError) {
+	return listOf(x, "keys", s.reg.listKeys())
 }
 
-func (s *Server) getKey(x *exchange) {
+func (s *Server) getKey(x *exchange) (int, any, *apiError) {
 	k := s.reg.key(x.path[1])
 	if k == nil {
-		x.notFound()
-		return
+		return 0, nil, x.missing()
 	}
-	x.json(http.StatusOK, k.resource())
+	return http.StatusOK, k.resource(), nil
 }
 
-func (s *Server) deleteKey(x *exchange) {
+func (s *Server) deleteKey(x *exchange) (int, any, *apiError) {
 	if !s.reg.dropKey(x.path[1]) {
-		x.notFound()
-		return
+		return 0, nil, x.missing()
 	}
-	x.noContent()
+	return http.StatusNoContent, nil, nil
 }
 
 // The keys of the registry.

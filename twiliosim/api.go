@@ -19,15 +19,18 @@ const (
 	maxForm = 1 << 20
 )
 
-type (
-	handler func(*exchange)
-	methods map[string]handler
-)
+// A handler answers with a status and what is shown as JSON, nil for an empty
+// answer, or with an error. Status 0 is of one that has ended the connection.
+// It may hold a lock to its end: the answer is written behind it.
+type handler func(*exchange) (status int, v any, e *apiError)
+
+type methods map[string]handler
 
 // apiRoutes is the whole REST API. Path segments at odd places are sids and
-// stand as *; the account's own segment is left out.
+// stand as *; the account's own segment is left out. See key.
 func (s *Server) apiRoutes() map[string]methods {
 	return map[string]methods{
+		"Accounts":                              {"GET": s.listAccounts},
 		"2010 ":                                 {"GET": s.getAccount},
 		"2010 Balance":                          {"GET": s.getBalance},
 		"2010 Messages":                         {"GET": s.listMessages, "POST": s.createMessage},
@@ -55,13 +58,12 @@ func (s *Server) apiRoutes() map[string]methods {
 
 // exchange is one API request on its way through the simulator.
 type exchange struct {
-	s       *Server
-	w       http.ResponseWriter
-	r       *http.Request
-	start   time.Time
-	who     caller
-	account string // the AccountSid of a v2010 path
-	path    []string
+	s     *Server
+	w     http.ResponseWriter
+	r     *http.Request
+	start time.Time
+	who   caller
+	path  []string // its segments, behind the account's or the version's
 }
 
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
@@ -81,80 +83,79 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Shenanigans", "none")
 	h.Set("X-Powered-By", "AT-5000")
 
+	status, v, e := x.answer(n)
 	switch {
-	case s.ctx.Err() != nil:
-		x.refuse(20503)
-		return
-	case crossSite(r) || fromBrowser(r) && !s.localHost(r.Host):
-		x.fail(newAPIError(http.StatusForbidden, 20003, "The simulator answers no web page but its own; see AllowedHosts"))
-		return
-	case s.o.MaxConcurrent > 0 && n > int64(s.o.MaxConcurrent):
-		x.refuse(20429)
-		return
-	}
-	if methods := x.route(); methods == nil {
-		x.refuse(20404, r.URL.Path)
-	} else if h := methods[r.Method]; h == nil {
-		x.refuse(20004)
-	} else {
-		h(x)
+	case e != nil:
+		x.json(e.Status, e)
+	case status == 0: // nobody is left to answer
+	case v == nil:
+		x.stamp()
+		w.WriteHeader(status)
+	default:
+		x.json(status, v)
 	}
 }
 
-// route authenticates the caller and finds the resource. When the caller is
-// refused it returns a handler that says so, whatever the method.
-func (x *exchange) route() methods {
+// answer runs the handler of a request, the n-th of those in flight.
+func (x *exchange) answer(n int64) (int, any, *apiError) {
+	s := x.s
+	switch {
+	case s.ctx.Err() != nil:
+		return 0, nil, refuse(20503)
+	case crossSite(x.r) || fromBrowser(x.r) && !s.localHost(x.r.Host):
+		return 0, nil, newAPIError(http.StatusForbidden, 20003, "The simulator answers no web page but its own; see AllowedHosts")
+	case s.o.MaxConcurrent > 0 && n > int64(s.o.MaxConcurrent):
+		return 0, nil, refuse(20429)
+	}
+	h, e := x.route()
+	if e != nil {
+		return 0, nil, e
+	}
+	return h(x)
+}
+
+// route authenticates the caller and finds the resource, then the method: who
+// may not use a resource learns nothing of its methods.
+func (x *exchange) route() (handler, *apiError) {
 	var ok bool
 	if x.who, ok = x.s.authenticate(x.r); !ok {
-		return always(x.unauthorized)
+		return nil, x.unauthorized()
 	}
-	key := ""
-	path := x.r.URL.Path
-	switch {
-	case strings.HasPrefix(path, v2010):
-		rest, json := strings.CutSuffix(path[len(v2010):], ".json")
-		if !json {
-			return nil
-		}
-		account, rest, _ := strings.Cut(rest, "/")
-		if account != x.who.acct.sid {
-			return nil // good credentials, another account: 20404
-		}
-		x.account = account
-		key = "2010 " + x.wild(rest)
-	case path == strings.TrimSuffix(v2010, "/")+".json":
-		return methods{"GET": guarded(x.s.listAccounts)}
-	case strings.HasPrefix(path, v1):
-		key = "v1 " + x.wild(path[len(v1):])
-	}
+	key, method := x.key(), x.r.Method
 	found := x.s.routes[key]
 	switch {
 	case found == nil:
-		return nil
-	case x.who.acct.test && !(x.r.Method == "POST" && (key == "2010 Messages" || key == "2010 IncomingPhoneNumbers")):
-		return always(func(x *exchange) { x.refuse(20008) })
-	case x.who.standard() && (key == "2010 " || strings.HasPrefix(key, "2010 Keys")):
-		return always(x.unauthorized)
+		return nil, x.missing()
+	case x.who.acct.test && !(method == "POST" && (key == "2010 Messages" || key == "2010 IncomingPhoneNumbers")):
+		return nil, refuse(20008)
+	case x.who.standard() && (key == "Accounts" || key == "2010 " || strings.HasPrefix(key, "2010 Keys")):
+		return nil, x.unauthorized()
+	case found[method] == nil:
+		return nil, refuse(20004)
 	}
-	return found
+	return found[method], nil
 }
 
-func always(h func(*exchange)) methods {
-	return methods{"GET": h, "POST": h, "PUT": h, "DELETE": h, "PATCH": h, "HEAD": h, "OPTIONS": h}
-}
-
-// guarded keeps test credentials and standard keys off the list of accounts.
-func guarded(h handler) handler {
-	return func(x *exchange) {
-		switch {
-		case x.who.acct.test:
-			x.refuse(20008)
-		case x.who.standard():
-			x.unauthorized(x)
-		default:
-			h(x)
-		}
+// key names the resource as apiRoutes does. It is empty for a path that has
+// none: good credentials with another account in the path find nothing either.
+func (x *exchange) key() string {
+	path := x.r.URL.Path
+	if rest, ok := strings.CutPrefix(path, v1); ok {
+		return "v1 " + x.wild(rest)
 	}
+	path, ok := strings.CutSuffix(path, ".json")
+	if !ok {
+		return ""
+	}
+	if path+"/" == v2010 {
+		return "Accounts"
+	}
+	rest, ok := strings.CutPrefix(path, v2010)
+	account, rest, _ := strings.Cut(rest, "/")
+	if !ok || account != x.who.acct.sid {
+		return ""
+	}
+	return "2010 " + x.wild(rest)
 }
 
 // wild splits the path into x.path and returns it with a * for each sid.
@@ -170,16 +171,15 @@ func (x *exchange) wild(rest string) string {
 	return strings.Join(p, "/")
 }
 
-func (*exchange) unauthorized(x *exchange) {
+func (x *exchange) unauthorized() *apiError {
 	x.w.Header().Set("WWW-Authenticate", `Basic realm="Twilio API"`)
-	x.refuse(20003)
+	return refuse(20003)
 }
 
-func (x *exchange) refuse(code int, values ...any) { x.fail(refuse(code, values...)) }
+// missing is the error for the resource that was asked for.
+func (x *exchange) missing() *apiError { return refuse(20404, x.r.URL.Path) }
 
-func (x *exchange) notFound() { x.refuse(20404, x.r.URL.Path) }
-
-func (x *exchange) fail(e *apiError) { x.json(e.Status, e) }
+func (x *exchange) query() params { return params(x.r.URL.Query()) }
 
 // form parses the posted parameters. Twilio ignores a body of another type, so
 // that its parameters are missing; only the posted ones count here.
@@ -213,12 +213,6 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(buf.Bytes()) // the client may be gone; nobody is left to tell
-}
-
-// noContent answers 204, as deletes do.
-func (x *exchange) noContent() {
-	x.stamp()
-	x.w.WriteHeader(http.StatusNoContent)
 }
 
 // fromBrowser guesses whether a web browser made the request. A page that

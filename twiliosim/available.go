@@ -172,13 +172,7 @@ type availableJSON struct {
 // honours AreaCode, Contains, SmsEnabled, MmsEnabled, VoiceEnabled and the
 // three Exclude…AddressRequired; where a country sells no such kind of number
 // Twilio has no such resource, and answers 404.
-func (s *Server) searchNumbers(x *exchange) {
-	q := params(x.r.URL.Query())
-	pg, e := parsePage(q)
-	if e != nil {
-		x.fail(e)
-		return
-	}
+func (s *Server) searchNumbers(x *exchange) (int, any, *apiError) {
 	var c *country
 	var kind *numberKind
 	for i := range countries {
@@ -192,16 +186,13 @@ func (s *Server) searchNumbers(x *exchange) {
 		}
 	}
 	if kind == nil {
-		x.notFound()
-		return
+		return 0, nil, x.missing()
 	}
-	all, e := s.forSale(c, kind, q)
+	all, e := s.forSale(c, kind, x.query())
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
-	items, pg := cut(all, pg)
-	x.page("available_phone_numbers", items, pg)
+	return listOf(x, "available_phone_numbers", all)
 }
 
 func (s *Server) forSale(c *country, k *numberKind, q params) ([]availableJSON, *apiError) {

@@ -8,15 +8,13 @@ import (
 )
 
 // createMessage answers POST Messages.json.
-func (s *Server) createMessage(x *exchange) {
+func (s *Server) createMessage(x *exchange) (int, any, *apiError) {
 	p, e := x.form()
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
 	if x.who.acct.test {
-		s.testMessage(x, p)
-		return
+		return s.testMessage(x, p)
 	}
 	f := s.faults.draw()
 	if !s.pause(x.r, time.Duration(f.LatencyMS)*time.Millisecond) {
@@ -26,14 +24,12 @@ func (s *Server) createMessage(x *exchange) {
 		if f.RetryAfter > 0 {
 			x.w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
 		}
-		x.fail(f.refusal())
-		return
+		return 0, nil, f.refusal()
 	}
 	now := time.Now()
 	m, e := s.validate(p, x.who.acct, now)
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
 	m.fate = f.fate()
 	m.target = parseTarget(m.callback)
@@ -44,13 +40,14 @@ func (s *Server) createMessage(x *exchange) {
 	case "reset":
 		x.reset()
 	case "500":
-		x.refuse(20500)
+		return 0, nil, refuse(20500)
 	default:
-		x.json(http.StatusCreated, answer)
 		if x.r.Context().Err() != nil {
 			s.box.lose(entry)
 		}
+		return http.StatusCreated, answer, nil
 	}
+	return 0, nil, nil
 }
 
 // take keeps the message: from here on it goes out.
@@ -82,16 +79,15 @@ func (s *Server) take(x *exchange, m *message, p params, lost bool, now time.Tim
 }
 
 // testMessage answers test credentials: everything is checked, nothing is kept.
-func (s *Server) testMessage(x *exchange, p params) {
+func (s *Server) testMessage(x *exchange, p params) (int, any, *apiError) {
 	now := time.Now()
 	m, e := s.validate(p, x.who.acct, now)
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
 	m.sid = s.ids.sid("SM")
 	m.enter(statusQueued, now)
-	x.json(http.StatusCreated, m.resource(true))
+	return http.StatusCreated, m.resource(true), nil
 }
 
 // abort ends the request without an answer. http.ErrAbortHandler is the way

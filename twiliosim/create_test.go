@@ -376,7 +376,7 @@ func TestSegments(t *testing.T) {
 			t.Errorf("%s: %d segments, want %d", tt.name, got, tt.want)
 		}
 	}
-	if got := smartEncode("“Don’t” – wait…\u00a0½ ` 😀 ê\u200b"); got != `"Don't" - wait... 1/2 ' 😀 ê` {
+	if got := smartEncode("“Don’t” – wait…\u00a0½ ` 😀 ê\u200b"); got != `"Don't" - wait...  1/2 ' 😀 ê` {
 		t.Errorf("smart encoding gives %q", got)
 	}
 }

@@ -1,7 +1,8 @@
 // Package twiliosim is a Twilio that runs on a laptop: an http.Handler that
 // answers the REST API of Programmable Messaging, moves each message through
 // its statuses, signs and posts the status callbacks, and shows the texts on a
-// page with a phone. It sends nothing to anyone. The flow of one text:
+// page with a phone. It sends nothing to anyone. api.go names every resource
+// and takes each request to its handler. The flow of one text:
 //
 //	POST /2010-04-01/Accounts/{AC}/Messages.json
 //	  auth.go      who calls? the account's token, or an API key
@@ -11,6 +12,17 @@
 //	progress.go    accepted -> queued -> sent -> delivered, a Step each
 //	callback.go    each step as a signed POST, retried as Twilio retries
 //	page.go        shown live on GET /sim/; control.go has the control API
+//
+// What that text is sent from is set up through the same API. A command that
+// sets up an account, and any other Twilio client, searches for a number, buys
+// it and puts it into a service, as here:
+//
+//	registry.go    what the account owns: one number in one service at first
+//	available.go   search: a made-up stock of numbers in each country
+//	numbers.go     buy and release; a purchase costs nothing
+//	services.go    Messaging Services: make, change, delete
+//	pool.go        a number joins one service; progress.go sends from the pool
+//	account.go     the account itself, its balance, API keys, verified numbers
 //
 // One handler serves every product: /2010-04-01/… is api.twilio.com, /v1/… is
 // messaging.twilio.com, whatever the Host header says. It speaks JSON only: a

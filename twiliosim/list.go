@@ -51,6 +51,16 @@ func cut[T any](all []T, pg pageOf) ([]any, pageOf) {
 	return items, pg
 }
 
+// listOf answers with one page of a whole list.
+func listOf[T any](x *exchange, key string, all []T) (int, any, *apiError) {
+	pg, e := parsePage(x.query())
+	if e != nil {
+		return 0, nil, e
+	}
+	items, pg := cut(all, pg)
+	return http.StatusOK, x.page(key, items, pg), nil
+}
+
 // pageQuery is the query of another page of the same list.
 func (x *exchange) pageQuery(number, size int, token string) string {
 	q := url.Values{}
@@ -67,11 +77,13 @@ func (x *exchange) pageQuery(number, size int, token string) string {
 	return q.Encode()
 }
 
-// page answers a v2010 list: the paging fields stand beside the items, and
-// their URIs are relative.
-func (x *exchange) page(key string, items []any, pg pageOf) {
-	orDefault(&pg.size, defaultPageSize)
+// page is the answer to a list. In v2010 the paging fields stand beside the
+// items, and their URIs are relative.
+func (x *exchange) page(key string, items []any, pg pageOf) map[string]any {
 	path := x.r.URL.Path
+	if strings.HasPrefix(path, v1) {
+		return x.pageV1(key, items, pg)
+	}
 	out := map[string]any{
 		key: items, "page": pg.number, "page_size": pg.size,
 		"start": pg.number * pg.size, "end": pg.number*pg.size + max(len(items)-1, 0),
@@ -86,12 +98,12 @@ func (x *exchange) page(key string, items []any, pg pageOf) {
 	if pg.number > 0 {
 		out["previous_page_uri"] = path + "?" + x.pageQuery(pg.number-1, pg.size, "")
 	}
-	x.json(http.StatusOK, out)
+	return out
 }
 
-// pageV1 answers a v1 list: the paging fields stand in meta, and their URLs
-// are absolute, on the host that was asked.
-func (x *exchange) pageV1(key string, items []any, pg pageOf) {
+// pageV1 is that of v1: the paging fields stand in meta, and their URLs are
+// absolute, on the host that was asked.
+func (x *exchange) pageV1(key string, items []any, pg pageOf) map[string]any {
 	url := x.absolute(x.r.URL.Path) + "?"
 	meta := map[string]any{
 		"key": key, "page": pg.number, "page_size": pg.size,
@@ -106,7 +118,7 @@ func (x *exchange) pageV1(key string, items []any, pg pageOf) {
 	if pg.number > 0 {
 		meta["previous_page_url"] = url + x.pageQuery(pg.number-1, pg.size, "")
 	}
-	x.json(http.StatusOK, map[string]any{key: items, "meta": meta})
+	return map[string]any{key: items, "meta": meta}
 }
 
 // absolute makes a URL on the host the client asked for. A client that was told

@@ -10,53 +10,38 @@ import (
 func (x *exchange) find() *message { return x.s.box.bySID[x.path[1]] }
 
 // getMessage answers GET Messages/{sid}.json.
-func (s *Server) getMessage(x *exchange) {
+func (s *Server) getMessage(x *exchange) (int, any, *apiError) {
 	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
 	m := x.find()
-	var out *messageJSON
-	if m != nil {
-		out = m.resource(false)
+	if m == nil {
+		return 0, nil, x.missing()
 	}
-	s.box.mu.Unlock()
-	if out == nil {
-		x.notFound()
-		return
-	}
-	x.json(http.StatusOK, out)
+	return http.StatusOK, m.resource(false), nil
 }
 
 // updateMessage answers POST Messages/{sid}.json: an empty Body redacts the
 // text, Status=canceled cancels a message that is still scheduled.
-func (s *Server) updateMessage(x *exchange) {
+func (s *Server) updateMessage(x *exchange) (int, any, *apiError) {
 	p, e := x.form()
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
-	out, e := s.changeMessage(x, p)
-	if e != nil {
-		x.fail(e)
-		return
-	}
-	x.json(http.StatusOK, out)
-}
-
-func (s *Server) changeMessage(x *exchange, p params) (*messageJSON, *apiError) {
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
 	m := x.find()
 	now := time.Now()
 	switch {
 	case m == nil:
-		return nil, refuse(20404, x.r.URL.Path)
+		return 0, nil, x.missing()
 	case p.has("Body") && p.get("Body") != "":
-		return nil, refuse(20422, "Body")
+		return 0, nil, refuse(20422, "Body")
 	case p.has("Status") && p.get("Status") != statusCanceled:
-		return nil, refuse(20422, "Status")
+		return 0, nil, refuse(20422, "Status")
 	case !p.has("Body") && !p.has("Status"):
-		return nil, refuse(20422, "Body")
+		return 0, nil, refuse(20422, "Body")
 	case p.has("Status") && m.status != statusScheduled:
-		return nil, refuse(30409)
+		return 0, nil, refuse(30409)
 	}
 	if p.has("Body") {
 		m.body = ""
@@ -67,36 +52,32 @@ func (s *Server) changeMessage(x *exchange, p params) (*messageJSON, *apiError) 
 		m.enter(statusCanceled, now)
 		s.announce(m, now, true)
 	}
-	return m.resource(false), nil
+	return http.StatusOK, m.resource(false), nil
 }
 
 // deleteMessage answers DELETE Messages/{sid}.json. The message is forgotten
 // here, and it moves no further.
-func (s *Server) deleteMessage(x *exchange) {
+func (s *Server) deleteMessage(x *exchange) (int, any, *apiError) {
 	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
 	m := x.find()
-	if m != nil {
-		s.box.remove(m)
-	}
-	s.box.mu.Unlock()
 	if m == nil {
-		x.notFound()
-		return
+		return 0, nil, x.missing()
 	}
+	s.box.remove(m)
 	s.hub.publish(event{kind: "reset"})
-	x.noContent()
+	return http.StatusNoContent, nil, nil
 }
 
 // listMedia answers GET Messages/{sid}/Media.json; the simulator keeps no media.
-func (s *Server) listMedia(x *exchange) {
+func (s *Server) listMedia(x *exchange) (int, any, *apiError) {
 	s.box.mu.Lock()
 	m := x.find()
 	s.box.mu.Unlock()
 	if m == nil {
-		x.notFound()
-		return
+		return 0, nil, x.missing()
 	}
-	x.page("media_list", []any{}, pageOf{})
+	return listOf[any](x, "media_list", nil)
 }
 
 // feedbackJSON is the Feedback resource of a message.
@@ -112,35 +93,31 @@ type feedbackJSON struct {
 // createFeedback answers POST Messages/{sid}/Feedback.json, with 200 as the
 // API's description says. A message that was sent without ProvideFeedback has
 // no such subresource.
-func (s *Server) createFeedback(x *exchange) {
+func (s *Server) createFeedback(x *exchange) (int, any, *apiError) {
 	p, e := x.form()
 	if e == nil {
 		e = p.among("Outcome", "confirmed", "unconfirmed")
 	}
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
 	outcome := p.get("Outcome")
 	orDefault(&outcome, "confirmed")
 	now := time.Now().UnixNano()
 
 	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
 	m := x.find()
 	if m == nil || !m.wantsFeedback {
-		s.box.mu.Unlock()
-		x.notFound()
-		return
+		return 0, nil, x.missing()
 	}
 	m.feedback = outcome
 	orDefault(&m.feedbackAt, now)
-	created := m.feedbackAt
 	s.hub.publishMessage(m)
-	s.box.mu.Unlock()
-	x.json(http.StatusOK, feedbackJSON{
-		AccountSID: x.account, MessageSID: m.sid, Outcome: outcome,
-		DateCreated: rfc2822(created), DateUpdated: rfc2822(now), URI: x.r.URL.Path,
-	})
+	return http.StatusOK, feedbackJSON{
+		AccountSID: x.who.acct.sid, MessageSID: m.sid, Outcome: outcome,
+		DateCreated: rfc2822(m.feedbackAt), DateUpdated: rfc2822(now), URI: x.r.URL.Path,
+	}, nil
 }
 
 // filter is what a list of messages is narrowed to. The range of dates includes
@@ -200,20 +177,18 @@ func parseFilter(q params, now time.Time, lag time.Duration) (*filter, *apiError
 // listMessages answers GET Messages.json, newest first. A page token names the
 // last message of the page before it, so that messages which arrive meanwhile
 // move nothing from one page to the next.
-func (s *Server) listMessages(x *exchange) {
-	q := params(x.r.URL.Query())
+func (s *Server) listMessages(x *exchange) (int, any, *apiError) {
+	q := x.query()
 	pg, e := parsePage(q)
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
 	f, e := parseFilter(q, time.Now(), s.faults.listLag())
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
 	items, pg := s.box.page(f, pg)
-	x.page("messages", items, pg)
+	return http.StatusOK, x.page("messages", items, pg), nil
 }
 
 // page collects one page of messages.

@@ -94,39 +94,31 @@ func (n *number) resource(account string) numberJSON {
 }
 
 // listNumbers answers GET IncomingPhoneNumbers.json.
-func (s *Server) listNumbers(x *exchange) {
-	q := params(x.r.URL.Query())
-	pg, e := parsePage(q)
-	if e != nil {
-		x.fail(e)
-		return
-	}
+func (s *Server) listNumbers(x *exchange) (int, any, *apiError) {
+	q := x.query()
 	var all []numberJSON
 	s.reg.mu.RLock()
 	for _, n := range s.reg.numbers {
 		if matches(n.phone, q.get("PhoneNumber")) && (q.get("FriendlyName") == "" || q.get("FriendlyName") == n.friendly) {
-			all = append(all, n.resource(x.account))
+			all = append(all, n.resource(x.who.acct.sid))
 		}
 	}
 	s.reg.mu.RUnlock()
-	items, pg := cut(all, pg)
-	x.page("incoming_phone_numbers", items, pg)
+	return listOf(x, "incoming_phone_numbers", all)
 }
 
 // buyNumber answers POST IncomingPhoneNumbers.json. Any well-formed number that
 // the account doesn't own is for sale, and costs nothing.
-func (s *Server) buyNumber(x *exchange) {
+func (s *Server) buyNumber(x *exchange) (int, any, *apiError) {
 	p, e := x.form()
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
 	n, e := s.reg.buy(s.ids, p, x.who.acct)
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
-	x.json(http.StatusCreated, n.resource(x.account))
+	return http.StatusCreated, n.resource(x.who.acct.sid), nil
 }
 
 // The numbers of the test credentials; they answer in every account. Nothing
@@ -190,25 +182,27 @@ func (g *registry) firstIn(area string) (string, *apiError) {
 }
 
 // getNumber answers GET IncomingPhoneNumbers/{sid}.json.
-func (s *Server) getNumber(x *exchange) {
-	x.withRegistry(func(g *registry) (int, any, *apiError) {
-		n := g.numberBy(x.path[1])
-		if n == nil || n.sid != x.path[1] {
-			return 0, nil, x.missing()
-		}
-		return http.StatusOK, n.resource(x.account), nil
-	})
+func (s *Server) getNumber(x *exchange) (int, any, *apiError) {
+	g := s.reg
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	n := g.numberBy(x.path[1])
+	if n == nil || n.sid != x.path[1] {
+		return 0, nil, x.missing()
+	}
+	return http.StatusOK, n.resource(x.who.acct.sid), nil
 }
 
 // releaseNumber answers DELETE IncomingPhoneNumbers/{sid}.json; the number
 // leaves its service too.
-func (s *Server) releaseNumber(x *exchange) {
-	x.withRegistry(func(g *registry) (int, any, *apiError) {
-		before := len(g.numbers)
-		g.numbers = slices.DeleteFunc(g.numbers, func(n *number) bool { return n.sid == x.path[1] })
-		if len(g.numbers) == before {
-			return 0, nil, x.missing()
-		}
-		return http.StatusNoContent, nil, nil
-	})
+func (s *Server) releaseNumber(x *exchange) (int, any, *apiError) {
+	g := s.reg
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before := len(g.numbers)
+	g.numbers = slices.DeleteFunc(g.numbers, func(n *number) bool { return n.sid == x.path[1] })
+	if len(g.numbers) == before {
+		return 0, nil, x.missing()
+	}
+	return http.StatusNoContent, nil, nil
 }

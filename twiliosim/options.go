@@ -7,11 +7,19 @@ import (
 	"time"
 )
 
+// The default account, for who points a client at a simulator. The sids and
+// the token are public and of no use at Twilio.
+const (
+	DefaultAccountSID          = "AC00000000000000000000000000000000"
+	DefaultAuthToken           = "11111111111111111111111111111111"
+	DefaultMessagingServiceSID = "MG00000000000000000000000000000000"
+)
+
 // Options configures a simulator; the zero value is a good default.
 type Options struct {
 	// AccountSID, AuthToken and MessagingServiceSID name the default account.
-	// They default to AC and 32 zeros, 32 ones, and MG and 32 zeros. Twilio's
-	// SDKs refuse a token that is not alphanumeric.
+	// They default to the constants above. Twilio's SDKs refuse a token that is
+	// not alphanumeric.
 	AccountSID, AuthToken, MessagingServiceSID string
 
 	// PhoneNumber is the one number that the default service owns from the
@@ -80,9 +88,9 @@ func orDefault[T comparable](v *T, d T) {
 }
 
 func (o Options) withDefaults() Options {
-	orDefault(&o.AccountSID, "AC"+strings.Repeat("0", 32))
-	orDefault(&o.AuthToken, strings.Repeat("1", 32))
-	orDefault(&o.MessagingServiceSID, "MG"+strings.Repeat("0", 32))
+	orDefault(&o.AccountSID, DefaultAccountSID)
+	orDefault(&o.AuthToken, DefaultAuthToken)
+	orDefault(&o.MessagingServiceSID, DefaultMessagingServiceSID)
 	orDefault(&o.PhoneNumber, "+12025550100")
 	orDefault(&o.TestAccountSID, "AC"+strings.Repeat("2", 32))
 	orDefault(&o.TestAuthToken, strings.Repeat("3", 32))

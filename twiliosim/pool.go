@@ -40,18 +40,15 @@ func (n *number) member(x *exchange) serviceNumberJSON {
 
 // addServiceNumber answers POST Services/{sid}/PhoneNumbers. A number lives in
 // one service: the same again is 21710, another one 21712.
-func (s *Server) addServiceNumber(x *exchange) {
+func (s *Server) addServiceNumber(x *exchange) (int, any, *apiError) {
 	p, e := x.form()
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
-	x.withRegistry(func(g *registry) (int, any, *apiError) { return g.join(x, p.get("PhoneNumberSid")) })
-}
-
-// join puts a number into the service of the path. The caller holds g.mu.
-func (g *registry) join(x *exchange, sid string) (int, any, *apiError) {
-	v := g.service(x.path[1])
+	g := s.reg
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v, sid := g.service(x.path[1]), p.get("PhoneNumberSid")
 	var n *number
 	if isSID(sid, "PN") {
 		n = g.numberBy(sid)
@@ -77,25 +74,18 @@ func (g *registry) join(x *exchange, sid string) (int, any, *apiError) {
 }
 
 // listServiceNumbers answers GET Services/{sid}/PhoneNumbers.
-func (s *Server) listServiceNumbers(x *exchange) {
-	pg, e := parsePage(params(x.r.URL.Query()))
-	if e != nil {
-		x.fail(e)
-		return
+func (s *Server) listServiceNumbers(x *exchange) (int, any, *apiError) {
+	g := s.reg
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if g.service(x.path[1]) == nil {
+		return 0, nil, x.missing()
 	}
 	var all []serviceNumberJSON
-	s.reg.mu.RLock()
-	v := s.reg.service(x.path[1])
-	for _, n := range s.reg.pool(x.path[1]) {
+	for _, n := range g.pool(x.path[1]) {
 		all = append(all, n.member(x))
 	}
-	s.reg.mu.RUnlock()
-	if v == nil {
-		x.notFound()
-		return
-	}
-	items, pg := cut(all, pg)
-	x.pageV1("phone_numbers", items, pg)
+	return listOf(x, "phone_numbers", all)
 }
 
 // memberOf finds the number of a path Services/{sid}/PhoneNumbers/{PN}. The
@@ -109,38 +99,38 @@ func (g *registry) memberOf(x *exchange) *number {
 }
 
 // getServiceNumber answers GET Services/{sid}/PhoneNumbers/{PN}.
-func (s *Server) getServiceNumber(x *exchange) {
-	x.withRegistry(func(g *registry) (int, any, *apiError) {
-		n := g.memberOf(x)
-		if n == nil {
-			return 0, nil, x.missing()
-		}
-		return http.StatusOK, n.member(x), nil
-	})
+func (s *Server) getServiceNumber(x *exchange) (int, any, *apiError) {
+	g := s.reg
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	n := g.memberOf(x)
+	if n == nil {
+		return 0, nil, x.missing()
+	}
+	return http.StatusOK, n.member(x), nil
 }
 
 // removeServiceNumber answers DELETE Services/{sid}/PhoneNumbers/{PN}.
-func (s *Server) removeServiceNumber(x *exchange) {
-	x.withRegistry(func(g *registry) (int, any, *apiError) {
-		n := g.memberOf(x)
-		if n == nil {
-			return 0, nil, x.missing()
-		}
-		n.service = ""
-		return http.StatusNoContent, nil, nil
-	})
+func (s *Server) removeServiceNumber(x *exchange) (int, any, *apiError) {
+	g := s.reg
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.memberOf(x)
+	if n == nil {
+		return 0, nil, x.missing()
+	}
+	n.service = ""
+	return http.StatusNoContent, nil, nil
 }
 
 // listNone answers GET for the kinds of senders that a service here never has.
 func (s *Server) listNone(key string) handler {
-	return func(x *exchange) {
+	return func(x *exchange) (int, any, *apiError) {
 		s.reg.mu.RLock()
-		v := s.reg.service(x.path[1])
-		s.reg.mu.RUnlock()
-		if v == nil {
-			x.notFound()
-			return
+		defer s.reg.mu.RUnlock()
+		if s.reg.service(x.path[1]) == nil {
+			return 0, nil, x.missing()
 		}
-		x.pageV1(key, []any{}, pageOf{size: defaultPageSize})
+		return listOf[any](x, key, nil)
 	}
 }

@@ -131,23 +131,3 @@ func (g *registry) owns(phone string) (owned, sms bool) {
 	n := g.numberBy(phone)
 	return n != nil, n != nil && n.sms
 }
-
-// withRegistry answers with what f finds or does while it holds the lock. The
-// answer is written afterwards, so that a slow reader holds nobody up.
-func (x *exchange) withRegistry(f func(g *registry) (status int, v any, e *apiError)) {
-	g := x.s.reg
-	g.mu.Lock()
-	status, v, e := f(g)
-	g.mu.Unlock()
-	switch {
-	case e != nil:
-		x.fail(e)
-	case v == nil:
-		x.noContent()
-	default:
-		x.json(status, v)
-	}
-}
-
-// missing is the error for the resource that was asked for.
-func (x *exchange) missing() *apiError { return refuse(20404, x.r.URL.Path) }

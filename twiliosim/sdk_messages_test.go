@@ -105,8 +105,10 @@ func TestSDKSmartEncoding(t *testing.T) {
 		segments string
 	}{
 		{false, curly, "1"},
-		{false, curly + strings.Repeat("a", 71), "2"}, // 110 UTF-16 units are two segments of 67
-		{true, curly + strings.Repeat("a", 71), "1"},  // 112 characters of GSM-7 are one
+		{false, curly + strings.Repeat("a", 71), "2"},    // 110 UTF-16 units are two segments of 67
+		{true, curly + strings.Repeat("a", 71), "1"},     // 112 characters of GSM-7 are one
+		{true, "\u2011" + strings.Repeat("a", 70), "2"},  // Twilio leaves the non-breaking hyphen: UCS-2
+		{true, "\u00a0" + strings.Repeat("a", 159), "2"}, // two blanks stand for one: 161 septets
 	} {
 		m := ok[*api.ApiV2010Message](t)(r.api.CreateMessage(text(person, tt.body).SetSmartEncoded(tt.smart)))
 		m = r.reaches(t, val(m.Sid), "delivered")

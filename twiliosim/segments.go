@@ -70,15 +70,17 @@ func segments(body string) int {
 }
 
 // smartMap is what Smart Encoding replaces here: the look-alikes that texts
-// really contain. Twilio's own list is longer. Nothing writes to it.
+// really contain. Twilio's own list is longer. It has neither the non-breaking
+// hyphen nor the multiplication sign, and makes two blanks of a wide or
+// unbreakable one, as Twilio's segment calculator shows. Nothing writes to it.
 var smartMap = map[rune]string{
-	'‘': "'", '’': "'", '‚': "'", '‛': "'", '′': "'", '`': "'", '´': "'", 'ʼ': "'",
-	'“': `"`, '”': `"`, '„': `"`, '‟': `"`, '″': `"`, '«': `"`, '»': `"`,
-	'‐': "-", '‑': "-", '‒': "-", '–': "-", '—': "-", '―': "-", '−': "-", '•': "-", '·': "-",
-	'…': "...", '‹': "<", '›': ">", '⁄': "/", '∕': "/", '×': "x",
+	'‘': "'", '’': "'", '‛': "'", '`': "'", '´': "'", 'ʼ': "'", '‚': ",",
+	'“': `"`, '”': `"`, '„': `"`, '‟': `"`, '«': `"`, '»': `"`,
+	'‐': "-", '–': "-", '—': "-", '―': "-", '•': "-",
+	'…': "...", '‹': "<", '›': ">", '⁄': "/", '∕': "/",
 	'¼': "1/4", '½': "1/2", '¾': "3/4",
-	'\u00a0': " ", '\u2002': " ", '\u2003': " ", '\u2004': " ", '\u2005': " ", '\u2006': " ",
-	'\u2007': " ", '\u2008': " ", '\u2009': " ", '\u200a': " ", '\u202f': " ", '\u205f': " ", '\u3000': " ",
+	'\u00a0': "  ", '\u2002': "  ", '\u2003': "  ", '\u2004': "  ", '\u2005': "  ", '\u2006': "  ",
+	'\u2007': "  ", '\u2008': "  ", '\u2009': "  ", '\u200a': "  ", '\u202f': "  ", '\u205f': "  ", '\u3000': "  ",
 	'\u200b': "", '\u2060': "", '\ufeff': "",
 }
 

@@ -156,86 +156,80 @@ func (v *service) flags() map[string]*bool {
 }
 
 // createService answers POST Services.
-func (s *Server) createService(x *exchange) {
+func (s *Server) createService(x *exchange) (int, any, *apiError) {
 	p, e := x.form()
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
 	v, e := newService(s.ids.sid("MG"), "", time.Now()).apply(p)
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
 	s.reg.mu.Lock()
+	defer s.reg.mu.Unlock()
 	s.reg.services = append(s.reg.services, v)
-	s.reg.mu.Unlock()
-	x.json(http.StatusCreated, v.resource(x))
+	return http.StatusCreated, v.resource(x), nil
 }
 
 // updateService answers POST Services/{sid}.
-func (s *Server) updateService(x *exchange) {
+func (s *Server) updateService(x *exchange) (int, any, *apiError) {
 	p, e := x.form()
 	if e != nil {
-		x.fail(e)
-		return
+		return 0, nil, e
 	}
-	x.withRegistry(func(g *registry) (int, any, *apiError) {
-		v := g.service(x.path[1])
-		if v == nil {
-			return 0, nil, x.missing()
-		}
-		changed, e := v.apply(p)
-		if e != nil {
-			return 0, nil, e
-		}
-		changed.updated = time.Now()
-		*v = *changed
-		return http.StatusOK, v.resource(x), nil
-	})
+	g := s.reg
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v := g.service(x.path[1])
+	if v == nil {
+		return 0, nil, x.missing()
+	}
+	changed, e := v.apply(p)
+	if e != nil {
+		return 0, nil, e
+	}
+	changed.updated = time.Now()
+	*v = *changed
+	return http.StatusOK, v.resource(x), nil
 }
 
 // getService answers GET Services/{sid}.
-func (s *Server) getService(x *exchange) {
-	x.withRegistry(func(g *registry) (int, any, *apiError) {
-		v := g.service(x.path[1])
-		if v == nil {
-			return 0, nil, x.missing()
-		}
-		return http.StatusOK, v.resource(x), nil
-	})
+func (s *Server) getService(x *exchange) (int, any, *apiError) {
+	g := s.reg
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	v := g.service(x.path[1])
+	if v == nil {
+		return 0, nil, x.missing()
+	}
+	return http.StatusOK, v.resource(x), nil
 }
 
 // deleteService answers DELETE Services/{sid}; its numbers stay the account's.
-func (s *Server) deleteService(x *exchange) {
-	x.withRegistry(func(g *registry) (int, any, *apiError) {
-		v := g.service(x.path[1])
-		if v == nil {
-			return 0, nil, x.missing()
-		}
-		g.services = slices.DeleteFunc(g.services, func(o *service) bool { return o == v })
-		for _, n := range g.pool(v.sid) {
-			n.service = ""
-		}
-		return http.StatusNoContent, nil, nil
-	})
+func (s *Server) deleteService(x *exchange) (int, any, *apiError) {
+	g := s.reg
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v := g.service(x.path[1])
+	if v == nil {
+		return 0, nil, x.missing()
+	}
+	g.services = slices.DeleteFunc(g.services, func(o *service) bool { return o == v })
+	for _, n := range g.pool(v.sid) {
+		n.service = ""
+	}
+	return http.StatusNoContent, nil, nil
 }
 
 // listServices answers GET Services.
-func (s *Server) listServices(x *exchange) {
-	pg, e := parsePage(params(x.r.URL.Query()))
-	if e != nil {
-		x.fail(e)
-		return
-	}
+func (s *Server) listServices(x *exchange) (int, any, *apiError) {
 	var all []serviceJSON
 	s.reg.mu.RLock()
 	for _, v := range s.reg.services {
 		all = append(all, v.resource(x))
 	}
 	s.reg.mu.RUnlock()
-	items, pg := cut(all, pg)
-	x.pageV1("services", items, pg)
+	return listOf(x, "services", all)
 }
 
 type usecaseJSON struct {
@@ -255,6 +249,6 @@ var usecases = []usecaseJSON{
 }
 
 // listUsecases answers GET Services/Usecases.
-func (s *Server) listUsecases(x *exchange) {
-	x.json(http.StatusOK, map[string]any{"usecases": usecases})
+func (s *Server) listUsecases(x *exchange) (int, any, *apiError) {
+	return http.StatusOK, map[string]any{"usecases": usecases}, nil
 }

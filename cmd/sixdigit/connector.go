@@ -6,18 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/sixdigit/sixdigit/connector"
-	"github.com/sixdigit/sixdigit/connector/twilio"
 	"github.com/sixdigit/sixdigit/internal/app"
-	"github.com/sixdigit/sixdigit/phone"
-	"github.com/sixdigit/sixdigit/secret"
-	"github.com/sixdigit/sixdigit/sms"
-
-	"golang.org/x/text/language"
 )
 
 type connectorCmd struct {
@@ -111,17 +103,13 @@ or the command line is wrong and nothing was sent.`
 }
 
 func (c sendCmd) Run(ctx context.Context, s streams) error {
-	cfg, report := app.ReadConnector(c.File, s.in)
-	request, faults := c.request()
-	report.Faults = append(report.Faults, faults...)
-	if len(report.Faults) > 0 {
-		report.OK = false
+	sent, report, err := app.Send(ctx, c.File, s.in, app.SendRequest{To: c.To, Usage: c.Usage, Locale: c.Locale, Code: c.Code})
+	if !report.OK {
 		return c.refuse(s, report)
 	}
 	for _, w := range report.Warnings {
 		_, _ = fmt.Fprintf(s.err, "warning: %s %s\n", place(w.Path), w.Message)
 	}
-	sent, err := app.Send(ctx, cfg, request)
 	if err != nil {
 		return c.failed(s, err)
 	}
@@ -130,39 +118,6 @@ func (c sendCmd) Run(ctx context.Context, s streams) error {
 	}
 	_, err = fmt.Fprintf(s.out, "%s to %s as %s, %s\n", sent.Status, sent.To, sent.ProviderID, count(sent.Segments, "segment"))
 	return err
-}
-
-var codePattern = regexp.MustCompile(`^[0-9A-Za-z]{4,10}$`)
-
-// request reads the flags. Their faults have the flag in the path's place, so
-// that one list holds all that is wrong.
-func (c sendCmd) request() (app.SendRequest, []connector.Fault) {
-	var faults []connector.Fault
-	to, err := phone.Parse(c.To)
-	if err != nil {
-		faults = append(faults, connector.Fault{Path: "--to", Message: "is not a phone number: " + strings.TrimPrefix(err.Error(), "phone: "), Fix: "write it in E.164 form, as +14155550134"})
-	}
-	usage := sms.UsageType(c.Usage)
-	if !usage.Known() {
-		names := make([]string, 0, len(sms.UsageTypes()))
-		for _, u := range sms.UsageTypes() {
-			names = append(names, string(u))
-		}
-		fix := "write one of " + strings.Join(names, ", ")
-		if near := connector.Nearest(c.Usage, names); near != "" {
-			fix = "write " + near
-		}
-		faults = append(faults, connector.Fault{Path: "--usage", Message: "is not a known usage type", Fix: fix})
-	}
-	if c.Locale != "" {
-		if _, err := language.Parse(c.Locale); err != nil {
-			faults = append(faults, connector.Fault{Path: "--locale", Message: "is not a BCP 47 language tag", Fix: `write one such as en or pt-BR`})
-		}
-	}
-	if c.Code != "" && !codePattern.MatchString(c.Code) {
-		faults = append(faults, connector.Fault{Path: "--code", Message: "is not 4 to 10 letters or digits", Fix: "write six digits, or leave it out"})
-	}
-	return app.SendRequest{To: to, Usage: usage, Locale: c.Locale, Code: secret.New(c.Code)}, faults
 }
 
 func (c sendCmd) refuse(s streams, report app.Report) error {
@@ -217,7 +172,7 @@ then name it in the connector JSON: "$schema": "./connector.schema.json"`
 }
 
 func (schemaCmd) Run(s streams) error {
-	schema, err := twilio.Spec().Schema()
+	schema, err := app.ConnectorSchema()
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ Examples:
 }
 
 func (c simCmd) Run(ctx context.Context, s streams) error {
-	return app.Simulate(ctx, c.Listen, s.out)
+	return app.Simulate(ctx, c.Listen, s.out, s.err)
 }
 
 type versionCmd struct{}

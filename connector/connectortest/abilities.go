@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/sixdigit/sixdigit/connector"
+	"github.com/sixdigit/sixdigit/internal/nettest"
 )
 
 // callbacks: a genuine one is read, and nothing else.
 func (s *suite) callbacks(t *testing.T) {
-	sender, _ := s.sender(t, Refused(t))
+	sender, _ := s.sender(t, nettest.Refused(t))
 	parser, ok := sender.(connector.StatusParser)
 	if !ok {
 		t.Log("the connector reads no callbacks")

@@ -15,5 +15,5 @@
 // an error says truly whether the text may be on its way, that a request is
 // made once, and that nothing secret is shown.
 //
-// [NoSecrets], [LoopbackOnly] and [RawServer] serve a connector's own tests.
+// [NoSecrets] and [LoopbackOnly] serve a connector's own tests.
 package connectortest

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sixdigit/sixdigit/connector"
+	"github.com/sixdigit/sixdigit/internal/nettest"
 )
 
 // enough ends a test whose connector waits for ever.
@@ -23,12 +24,12 @@ func (s *suite) lostAnswers(t *testing.T) {
 	want := Want{Outcome: connector.OutcomeMaybe, Kind: connector.KindTemporary}
 	const half = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"id\""
 	for name, after := range map[string]func(net.Conn){
-		"reset":             Reset,
+		"reset":             nettest.Reset,
 		"closed":            func(net.Conn) {},
 		"garbage":           func(c net.Conn) { _, _ = io.WriteString(c, "220 mail.example.com ESMTP\r\n\r\n") },
 		"half a header":     func(c net.Conn) { _, _ = io.WriteString(c, half[:30]) },
 		"half a body":       func(c net.Conn) { _, _ = io.WriteString(c, half) },
-		"half, then reset":  func(c net.Conn) { _, _ = io.WriteString(c, half); Reset(c) },
+		"half, then reset":  func(c net.Conn) { _, _ = io.WriteString(c, half); nettest.Reset(c) },
 		"a header too long": func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nX: "); flood(c) },
 		"an endless body": func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
@@ -38,8 +39,8 @@ func (s *suite) lostAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var requests atomic.Int64
-			url := RawServer(t, func(c net.Conn) {
-				if ReadRequest(bufio.NewReader(c)) != nil {
+			url := nettest.RawServer(t, func(c net.Conn) {
+				if nettest.ReadRequest(bufio.NewReader(c)) != nil {
 					requests.Add(1)
 					after(c)
 				}
@@ -58,7 +59,7 @@ func (s *suite) lostAnswers(t *testing.T) {
 	}
 	t.Run("the deadline passes", func(t *testing.T) {
 		t.Parallel()
-		ctx, expire := Expiring(t.Context())
+		ctx, expire := nettest.Expiring(t.Context())
 		s.hangs(t, ctx, expire, context.DeadlineExceeded)
 	})
 	t.Run("canceled", func(t *testing.T) {
@@ -72,9 +73,9 @@ func (s *suite) lostAnswers(t *testing.T) {
 // hangs has a server that takes the request and says nothing. end is called
 // once it has it.
 func (s *suite) hangs(t *testing.T, ctx context.Context, end func(), want error) {
-	url := RawServer(t, func(c net.Conn) {
+	url := nettest.RawServer(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
-		if ReadRequest(r) != nil {
+		if nettest.ReadRequest(r) != nil {
 			end()
 			_, _ = r.ReadByte() // returns when the connector gives up
 		}
@@ -101,12 +102,12 @@ func (s *suite) neverSent(t *testing.T) {
 	want := Want{Outcome: connector.OutcomeNotProcessed, Kind: connector.KindTemporary}
 	t.Run("connection refused", func(t *testing.T) {
 		t.Parallel()
-		sender, _ := s.sender(t, Refused(t))
+		sender, _ := s.sender(t, nettest.Refused(t))
 		_ = s.fails(t, t.Context(), sender, want)
 	})
 	t.Run("certificate not trusted", func(t *testing.T) {
 		t.Parallel()
-		sender, _ := s.sender(t, Untrusted(t, http.HandlerFunc(s.h.Accept)))
+		sender, _ := s.sender(t, nettest.Untrusted(t, http.HandlerFunc(s.h.Accept)))
 		e := s.fails(t, t.Context(), sender, want)
 		if e != nil && !e.Actions.Has(connector.ActPage) {
 			t.Error("nobody is told: no waiting mends a certificate")
@@ -114,7 +115,7 @@ func (s *suite) neverSent(t *testing.T) {
 	})
 	t.Run("no TLS on the port", func(t *testing.T) {
 		t.Parallel()
-		url := RawServer(t, func(c net.Conn) {
+		url := nettest.RawServer(t, func(c net.Conn) {
 			_, _ = c.Read(make([]byte, 1))
 			_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 			_, _ = io.Copy(io.Discard, c)
@@ -146,9 +147,9 @@ func (s *suite) neverSent(t *testing.T) {
 // that makes it again may send two texts.
 func (s *suite) noReplay(t *testing.T) {
 	var requests atomic.Int64
-	url := RawServer(t, func(c net.Conn) {
+	url := nettest.RawServer(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
-		for req := ReadRequest(r); req != nil; req = ReadRequest(r) {
+		for req := nettest.ReadRequest(r); req != nil; req = nettest.ReadRequest(r) {
 			if requests.Add(1) > 1 {
 				return
 			}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sixdigit/sixdigit/internal/nettest"
 	"github.com/sixdigit/sixdigit/secret"
 )
 
@@ -118,7 +119,7 @@ func TestLoopbackOnly(t *testing.T) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
-	url := Refused(t)
+	url := nettest.Refused(t)
 	for _, host := range []string{url, strings.Replace(url, "127.0.0.1", "localhost", 1), strings.Replace(url, "127.0.0.1", "127.1.2.3", 1)} {
 		if err := posts(t, host); err == nil || errors.Is(err, errElsewhere) {
 			t.Errorf("%s: %v, want a refused connection", host, err)

@@ -40,7 +40,7 @@ func TestParseStatusMapsWords(t *testing.T) {
 		}
 	}
 	u, err := c.ParseStatus(callback(testToken, callbackURL, callbackForm("undelivered", "")))
-	if err != nil || u.Err == nil || u.Err.Kind != unclear || u.Err.ProviderCode != "" || u.Err.Actions != failover {
+	if err != nil || u.Err == nil || u.Err.Kind != kindUnclassified || u.Err.ProviderCode != "" || u.Err.Actions != actFailover {
 		t.Errorf("undelivered without a code: %+v, %v", u.Err, err)
 	}
 }

@@ -30,20 +30,17 @@ func (c *Client) refusal(a answer) *connector.Error {
 	switch {
 	case e.Outcome == connector.OutcomeMaybe:
 		// A 3xx or 5xx is a fault, whatever its body says.
-	case e.Kind == connector.KindThrottled && r.kind != connector.KindThrottled:
+	case e.Kind == kindThrottled && r.kind != kindThrottled:
 		// A 429 is about the rate, whatever its body says.
 	case known:
 		e.Kind, e.Actions, e.Advice = r.kind, r.actions, r.advice
-		switch {
-		case code == codeConcurrency:
-			e.Outcome = connector.OutcomeNotProcessed
-		case r.kind == connector.KindTemporary && !r.actions.Has(connector.ActRetry):
+		if r.kind == kindTemporary && !r.actions.Has(actRetry) {
 			e.Outcome = connector.OutcomeMaybe // Twilio's page on 20500: the message may have been sent
 		}
 	}
 	// A caller that looks at the actions alone must not send twice.
 	if e.Outcome == connector.OutcomeMaybe {
-		e.Actions &^= connector.ActRetry
+		e.Actions &^= actRetry
 	}
 	e.HTTPStatus = a.status
 	e.ProviderCode = codeString(code)
@@ -52,25 +49,22 @@ func (c *Client) refusal(a answer) *connector.Error {
 	return e
 }
 
-// codeConcurrency is "too many requests": it was not processed, says Twilio.
-const codeConcurrency = 20429
-
 // byStatus is what an HTTP status says where no code says more.
 func byStatus(status int) *connector.Error {
 	const refused, maybe = connector.OutcomeRefused, connector.OutcomeMaybe
 	switch {
 	case status == http.StatusTooManyRequests:
-		return &connector.Error{Outcome: connector.OutcomeNotProcessed, Kind: throttled, Actions: retry | failover, Advice: sayWait}
+		return &connector.Error{Outcome: connector.OutcomeNotProcessed, Kind: kindThrottled, Actions: actRetry | actFailover, Advice: sayWait}
 	case status == http.StatusRequestTimeout, status >= 500:
-		return &connector.Error{Outcome: maybe, Kind: passing, Actions: failover, Advice: sayWait}
+		return &connector.Error{Outcome: maybe, Kind: kindTemporary, Actions: actFailover, Advice: sayWait}
 	case status == http.StatusUnauthorized:
-		return &connector.Error{Outcome: refused, Kind: auth, Actions: failover | page, Advice: sayFault}
+		return &connector.Error{Outcome: refused, Kind: kindAuth, Actions: actFailover | actPage, Advice: sayFault}
 	case status == http.StatusNotFound:
-		return &connector.Error{Outcome: refused, Kind: sender, Actions: page, Advice: sayFault}
+		return &connector.Error{Outcome: refused, Kind: kindSender, Actions: actPage, Advice: sayFault}
 	case status >= 400:
-		return &connector.Error{Outcome: refused, Kind: unclear, Actions: tell | page, Advice: sayOther}
+		return &connector.Error{Outcome: refused, Kind: kindUnclassified, Actions: actTell | actPage, Advice: sayOther}
 	default: // a redirect, or something that is no answer to a POST
-		return &connector.Error{Outcome: maybe, Kind: unclear, Actions: page, Advice: sayFault}
+		return &connector.Error{Outcome: maybe, Kind: kindUnclassified, Actions: actPage, Advice: sayFault}
 	}
 }
 
@@ -78,16 +72,15 @@ func byStatus(status int) *connector.Error {
 // Twilio gave none.
 func failure(word string, code int) *connector.Error {
 	e := &connector.Error{
-		Outcome: connector.OutcomeRefused, Kind: unclear, Actions: failover, Advice: sayOther,
+		Outcome: connector.OutcomeRefused, Kind: kindUnclassified, Actions: actFailover, Advice: sayOther,
 		ProviderCode: codeString(code),
 	}
 	r, known := lookup(code)
 	switch {
 	case known:
 		e.Kind, e.Actions, e.Advice = r.kind, r.actions, r.advice
-	case code != 0 && code/10_000 != 3 && code/1_000 != 63:
-		// Not of the families that are about delivery: the send was wrong.
-		e.Actions = tell | page
+	case code != 0 && !aboutDelivery(code): // the send was wrong
+		e.Actions = actTell | actPage
 	}
 	e.Err = errors.New("twilio: message " + word + describe(code, r.meaning))
 	return e
@@ -110,8 +103,8 @@ func repeatable(e *connector.Error) *connector.Error {
 		return e
 	}
 	e.Outcome = connector.OutcomeNotProcessed
-	if e.Kind == connector.KindTemporary {
-		e.Actions |= connector.ActRetry
+	if e.Kind == kindTemporary {
+		e.Actions |= actRetry
 	}
 	return e
 }

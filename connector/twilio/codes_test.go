@@ -119,7 +119,7 @@ func TestCodesOnSend(t *testing.T) {
 		switch {
 		case s == 429:
 			outcome = connector.OutcomeNotProcessed
-		case want.Kind == connector.KindTemporary && !strings.Contains(want.Actions, "retry"):
+		case want.Kind == kindTemporary && !strings.Contains(want.Actions, "retry"):
 			outcome = connector.OutcomeMaybe
 		}
 		if e.Outcome != outcome {
@@ -172,25 +172,24 @@ func TestUnknownCodes(t *testing.T) {
 		status, code int
 		want         want
 	}{
-		{400, 21999, want{refused, unclear, "tell,page", sayOther, "21999"}},
-		{403, 20999, want{refused, unclear, "tell,page", sayOther, "20999"}},
-		{401, 29999, want{refused, auth, "failover,page", sayFault, "29999"}},
-		{404, 29999, want{refused, sender, "page", sayFault, "29999"}},
-		{408, 29999, want{maybe, passing, "failover", sayWait, "29999"}},
-		{429, 29999, want{connector.OutcomeNotProcessed, throttled, "retry,failover", sayWait, "29999"}},
-		{500, 29999, want{maybe, passing, "failover", sayWait, "29999"}},
+		{400, 21999, want{refused, kindUnclassified, "tell,page", sayOther, "21999"}},
+		{403, 20999, want{refused, kindUnclassified, "tell,page", sayOther, "20999"}},
+		{401, 29999, want{refused, kindAuth, "failover,page", sayFault, "29999"}},
+		{404, 29999, want{refused, kindSender, "page", sayFault, "29999"}},
+		{408, 29999, want{maybe, kindTemporary, "failover", sayWait, "29999"}},
+		{429, 29999, want{connector.OutcomeNotProcessed, kindThrottled, "retry,failover", sayWait, "29999"}},
+		{500, 29999, want{maybe, kindTemporary, "failover", sayWait, "29999"}},
 		// What the status says of the request stands against any code.
-		{500, 21211, want{maybe, passing, "failover", sayWait, "21211"}},
-		{503, 20429, want{maybe, passing, "failover", sayWait, "20429"}},
-		{302, 21211, want{maybe, unclear, "page", sayFault, "21211"}},
-		{429, 21211, want{connector.OutcomeNotProcessed, throttled, "retry,failover", sayWait, "21211"}},
-		{400, 20429, want{connector.OutcomeNotProcessed, throttled, "retry,failover", sayWait, "20429"}},
-		{400, 20500, want{maybe, passing, "failover", sayWait, "20500"}},
-		{400, 30500, want{refused, passing, "retry,failover", sayWait, "30500"}},
+		{500, 21211, want{maybe, kindTemporary, "failover", sayWait, "21211"}},
+		{503, 20429, want{maybe, kindTemporary, "failover", sayWait, "20429"}},
+		{302, 21211, want{maybe, kindUnclassified, "page", sayFault, "21211"}},
+		{429, 21211, want{connector.OutcomeNotProcessed, kindThrottled, "retry,failover", sayWait, "21211"}},
+		{400, 20500, want{maybe, kindTemporary, "failover", sayWait, "20500"}},
+		{400, 30500, want{refused, kindTemporary, "retry,failover", sayWait, "30500"}},
 		// A phone number in the code's place is no code.
-		{400, 14155550123, want{refused, unclear, "tell,page", sayOther, ""}},
-		{400, 0, want{refused, unclear, "tell,page", sayOther, ""}},
-		{400, -21211, want{refused, unclear, "tell,page", sayOther, ""}},
+		{400, 14155550123, want{refused, kindUnclassified, "tell,page", sayOther, ""}},
+		{400, 0, want{refused, kindUnclassified, "tell,page", sayOther, ""}},
+		{400, -21211, want{refused, kindUnclassified, "tell,page", sayOther, ""}},
 	} {
 		c := newTestClient(t, testConfig(""), Options{})
 		e := c.refusal(answer{status: tt.status, body: []byte(errorJSON(tt.code, tt.status))})
@@ -200,7 +199,7 @@ func TestUnknownCodes(t *testing.T) {
 	}
 	for code, actions := range map[int]string{0: "failover", 39999: "failover", 63999: "failover", 21999: "tell,page", 64000: "tell,page"} {
 		e := failure("failed", code)
-		if e.Kind != unclear || e.Actions.String() != actions || e.Advice != sayOther || e.Outcome != refused {
+		if e.Kind != kindUnclassified || e.Actions.String() != actions || e.Advice != sayOther || e.Outcome != refused {
 			t.Errorf("later, %d: %+v", code, e)
 		}
 	}

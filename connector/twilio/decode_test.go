@@ -122,7 +122,7 @@ func sound(t *testing.T, err error, status int, well bool) {
 	case err == nil:
 	case !errors.As(err, &e) || e.Outcome == "" || e.Kind == "" || e.Advice == "":
 		t.Errorf("status %d: %#v", status, err)
-	case e.Outcome == connector.OutcomeMaybe && e.Actions.Has(connector.ActRetry):
+	case e.Outcome == connector.OutcomeMaybe && e.Actions.Has(actRetry):
 		t.Errorf("status %d: maybe, and retry", status)
 	default:
 		for _, s := range testSecrets {

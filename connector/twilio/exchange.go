@@ -73,8 +73,6 @@ func (c *Client) exchange(ctx context.Context, r call) (answer, *connector.Error
 // connection dies under it. Without it, GetBody only lets net/http move to
 // another connection when not one byte was written to the first.
 func (c *Client) request(ctx context.Context, r call) (*http.Request, body) {
-	// One slice for all the values, each cut so that an append moves it away.
-	v := []string{c.auth.Reveal(), "application/json", "sixdigit", "application/x-www-form-urlencoded"}
 	req := &http.Request{
 		Method:     http.MethodGet,
 		URL:        &r.url,
@@ -83,16 +81,16 @@ func (c *Client) request(ctx context.Context, r call) (*http.Request, body) {
 		ProtoMajor: 1,
 		ProtoMinor: 1,
 		Header: http.Header{
-			"Authorization": v[0:1:1],
-			"Accept":        v[1:2:2],
-			"User-Agent":    v[2:3:3],
+			"Authorization": {c.auth.Reveal()},
+			"Accept":        {"application/json"},
+			"User-Agent":    {"sixdigit"},
 		},
 	}
 	if r.form == nil {
 		return req.WithContext(ctx), nil
 	}
 	req.Method = http.MethodPost
-	req.Header["Content-Type"] = v[3:4:4]
+	req.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
 	req.ContentLength = int64(len(r.form))
 	var b body
 	if c.standard {

@@ -33,10 +33,10 @@ func notStarted(cause error) *connector.Error {
 // noPlace is for a call whose time ran out in our own queue.
 func noPlace(cause error) *connector.Error {
 	return &connector.Error{
-		Kind:    connector.KindThrottled,
+		Kind:    kindThrottled,
 		Outcome: connector.OutcomeNotProcessed,
-		Actions: connector.ActRetry | connector.ActFailover,
-		Advice:  connector.AdviceWait,
+		Actions: actRetry | actFailover,
+		Advice:  sayWait,
 		Err:     fmt.Errorf("twilio: nothing was sent: too many requests are under way: %w", cause),
 	}
 }
@@ -56,14 +56,14 @@ func unfit(kind connector.Kind, actions connector.Action, advice connector.Advic
 // asks for no retry: only the caller can find out first.
 func temporary(outcome connector.Outcome, cause error) *connector.Error {
 	e := &connector.Error{
-		Kind:    connector.KindTemporary,
+		Kind:    kindTemporary,
 		Outcome: outcome,
-		Actions: connector.ActFailover,
-		Advice:  connector.AdviceWait,
+		Actions: actFailover,
+		Advice:  sayWait,
 		Err:     cause,
 	}
 	if outcome == connector.OutcomeNotProcessed {
-		e.Actions |= connector.ActRetry
+		e.Actions |= actRetry
 	}
 	return e
 }
@@ -80,7 +80,7 @@ func lost(done, err error, harmless bool) *connector.Error {
 	}
 	if words, page := handshake(err); done == nil && page {
 		e := temporary(connector.OutcomeNotProcessed, errors.New("twilio: no connection: "+words))
-		e.Actions |= connector.ActPage
+		e.Actions |= actPage
 		return e
 	}
 	return temporary(connector.OutcomeNotProcessed, fmt.Errorf("twilio: %s: %w", stage(err), reason))

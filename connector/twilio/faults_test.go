@@ -22,6 +22,7 @@ import (
 
 	"github.com/sixdigit/sixdigit/connector"
 	"github.com/sixdigit/sixdigit/connector/connectortest"
+	"github.com/sixdigit/sixdigit/internal/nettest"
 )
 
 // The tests of this file use the Client's own pool, and are not parallel: each
@@ -49,30 +50,30 @@ func TestFaults(t *testing.T) {
 	message := messageJSON("accepted", "null")
 	retryAt := time.Now().Add(20 * time.Minute).UTC().Format(http.TimeFormat)
 	for _, f := range []fault{
-		{name: "reset before the answer", server: raw(connectortest.Reset), outcome: maybe, kind: passing, actions: failover},
-		{name: "closed before the answer", server: raw(nil), outcome: maybe, kind: passing, actions: failover, is: io.EOF},
-		{name: "reset after the header", server: raw(then(ok, connectortest.Reset)), outcome: maybe, kind: passing, actions: failover, status: 201},
-		{name: "half a header", server: raw(then(ok[:20], nil)), outcome: maybe, kind: passing, actions: failover, is: io.ErrUnexpectedEOF},
-		{name: "half a body", server: raw(then(ok+message[:90], nil)), outcome: maybe, kind: passing, actions: failover, is: io.ErrUnexpectedEOF, status: 201},
-		{name: "half a chunk", server: raw(then("HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n"+message[:90], nil)), outcome: maybe, kind: passing, actions: failover, is: io.ErrUnexpectedEOF, status: 201},
-		{name: "not HTTP", server: raw(then("SSH-2.0-OpenSSH_9.2\r\n", nil)), outcome: maybe, kind: passing, actions: failover},
-		{name: "HTML of 200", server: answering(200, nil, "<html>Sign in to the network</html>"), outcome: maybe, kind: passing, actions: failover, status: 200},
-		{name: "204", server: answering(204, nil, ""), outcome: maybe, kind: passing, actions: failover, status: 204},
-		{name: "half a refusal", server: raw(then("HTTP/1.1 400 Bad Request\r\nContent-Length: 900\r\n\r\n{\"code\": 21211,", nil)), outcome: connector.OutcomeRefused, kind: unclear, actions: tell | page, status: 400},
-		{name: "redirect 302", server: answering(302, http.Header{"Location": {"/"}}, ""), outcome: maybe, kind: unclear, actions: page, status: 302},
-		{name: "redirect 307", server: answering(307, http.Header{"Location": {"/"}}, ""), outcome: maybe, kind: unclear, actions: page, status: 307},
-		{name: "redirect 308", server: answering(308, http.Header{"Location": {"http://192.0.2.1/"}}, ""), outcome: maybe, kind: unclear, actions: page, status: 308},
-		{name: "429", server: answering(429, nil, errorJSON(20429, 429)), outcome: notProcessed, kind: throttled, actions: retry | failover, status: 429},
-		{name: "429 with seconds", server: answering(429, http.Header{"Retry-After": {"30"}}, ""), outcome: notProcessed, kind: throttled, actions: retry | failover, status: 429, after: 30 * time.Second},
-		{name: "429 with a date", server: answering(429, http.Header{"Retry-After": {retryAt}}, ""), outcome: notProcessed, kind: throttled, actions: retry | failover, status: 429, after: 20 * time.Minute},
-		{name: "429 with garbage", server: answering(429, http.Header{"Retry-After": {"ask " + testToken}}, ""), outcome: notProcessed, kind: throttled, actions: retry | failover, status: 429},
-		{name: "503 with seconds", server: answering(503, http.Header{"Retry-After": {"30"}}, ""), outcome: maybe, kind: passing, actions: failover, status: 503, after: 30 * time.Second},
-		{name: "dial refused", server: refused, outcome: notProcessed, kind: passing, actions: retry | failover},
-		{name: "self-signed", server: selfSigned, outcome: notProcessed, kind: passing, actions: retry | failover | page},
-		{name: "wrong host", server: wrongHost, outcome: notProcessed, kind: passing, actions: retry | failover | page},
-		{name: "HTTP on the TLS port", server: plainOnTLS, outcome: notProcessed, kind: passing, actions: retry | failover | page},
-		{name: "closed in the handshake", server: closedInHandshake, outcome: notProcessed, kind: passing, actions: retry | failover},
-		{name: "HTTPS on the HTTP port", server: tlsOnPlain, outcome: connector.OutcomeRefused, kind: unclear, actions: tell | page, status: 400},
+		{name: "reset before the answer", server: raw(nettest.Reset), outcome: maybe, kind: kindTemporary, actions: actFailover},
+		{name: "closed before the answer", server: raw(nil), outcome: maybe, kind: kindTemporary, actions: actFailover, is: io.EOF},
+		{name: "reset after the header", server: raw(then(ok, nettest.Reset)), outcome: maybe, kind: kindTemporary, actions: actFailover, status: 201},
+		{name: "half a header", server: raw(then(ok[:20], nil)), outcome: maybe, kind: kindTemporary, actions: actFailover, is: io.ErrUnexpectedEOF},
+		{name: "half a body", server: raw(then(ok+message[:90], nil)), outcome: maybe, kind: kindTemporary, actions: actFailover, is: io.ErrUnexpectedEOF, status: 201},
+		{name: "half a chunk", server: raw(then("HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n"+message[:90], nil)), outcome: maybe, kind: kindTemporary, actions: actFailover, is: io.ErrUnexpectedEOF, status: 201},
+		{name: "not HTTP", server: raw(then("SSH-2.0-OpenSSH_9.2\r\n", nil)), outcome: maybe, kind: kindTemporary, actions: actFailover},
+		{name: "HTML of 200", server: answering(200, nil, "<html>Sign in to the network</html>"), outcome: maybe, kind: kindTemporary, actions: actFailover, status: 200},
+		{name: "204", server: answering(204, nil, ""), outcome: maybe, kind: kindTemporary, actions: actFailover, status: 204},
+		{name: "half a refusal", server: raw(then("HTTP/1.1 400 Bad Request\r\nContent-Length: 900\r\n\r\n{\"code\": 21211,", nil)), outcome: connector.OutcomeRefused, kind: kindUnclassified, actions: actTell | actPage, status: 400},
+		{name: "redirect 302", server: answering(302, http.Header{"Location": {"/"}}, ""), outcome: maybe, kind: kindUnclassified, actions: actPage, status: 302},
+		{name: "redirect 307", server: answering(307, http.Header{"Location": {"/"}}, ""), outcome: maybe, kind: kindUnclassified, actions: actPage, status: 307},
+		{name: "redirect 308", server: answering(308, http.Header{"Location": {"http://192.0.2.1/"}}, ""), outcome: maybe, kind: kindUnclassified, actions: actPage, status: 308},
+		{name: "429", server: answering(429, nil, errorJSON(20429, 429)), outcome: notProcessed, kind: kindThrottled, actions: actRetry | actFailover, status: 429},
+		{name: "429 with seconds", server: answering(429, http.Header{"Retry-After": {"30"}}, ""), outcome: notProcessed, kind: kindThrottled, actions: actRetry | actFailover, status: 429, after: 30 * time.Second},
+		{name: "429 with a date", server: answering(429, http.Header{"Retry-After": {retryAt}}, ""), outcome: notProcessed, kind: kindThrottled, actions: actRetry | actFailover, status: 429, after: 20 * time.Minute},
+		{name: "429 with garbage", server: answering(429, http.Header{"Retry-After": {"ask " + testToken}}, ""), outcome: notProcessed, kind: kindThrottled, actions: actRetry | actFailover, status: 429},
+		{name: "503 with seconds", server: answering(503, http.Header{"Retry-After": {"30"}}, ""), outcome: maybe, kind: kindTemporary, actions: actFailover, status: 503, after: 30 * time.Second},
+		{name: "dial refused", server: refused, outcome: notProcessed, kind: kindTemporary, actions: actRetry | actFailover},
+		{name: "self-signed", server: selfSigned, outcome: notProcessed, kind: kindTemporary, actions: actRetry | actFailover | actPage},
+		{name: "wrong host", server: wrongHost, outcome: notProcessed, kind: kindTemporary, actions: actRetry | actFailover | actPage},
+		{name: "HTTP on the TLS port", server: plainOnTLS, outcome: notProcessed, kind: kindTemporary, actions: actRetry | actFailover | actPage},
+		{name: "closed in the handshake", server: closedInHandshake, outcome: notProcessed, kind: kindTemporary, actions: actRetry | actFailover},
+		{name: "HTTPS on the HTTP port", server: tlsOnPlain, outcome: connector.OutcomeRefused, kind: kindUnclassified, actions: actTell | actPage, status: 400},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
@@ -109,8 +110,8 @@ func (f fault) run(t *testing.T) {
 // raw reads a request and runs after; the connection is closed behind it.
 func raw(after func(net.Conn)) func(*testing.T) (string, *x509.CertPool) {
 	return func(t *testing.T) (string, *x509.CertPool) {
-		return connectortest.RawServer(t, func(c net.Conn) {
-			if connectortest.ReadRequest(bufio.NewReader(c)) != nil && after != nil {
+		return nettest.RawServer(t, func(c net.Conn) {
+			if nettest.ReadRequest(bufio.NewReader(c)) != nil && after != nil {
 				after(c)
 			}
 		}), nil
@@ -145,10 +146,10 @@ func answering(status int, header http.Header, body string) func(*testing.T) (st
 	}
 }
 
-func refused(t *testing.T) (string, *x509.CertPool) { return connectortest.Refused(t), nil }
+func refused(t *testing.T) (string, *x509.CertPool) { return nettest.Refused(t), nil }
 
 func selfSigned(t *testing.T) (string, *x509.CertPool) {
-	return connectortest.Untrusted(t, http.HandlerFunc(accept)), nil
+	return nettest.Untrusted(t, http.HandlerFunc(accept)), nil
 }
 
 // wrongHost has a certificate that is trusted and names 127.0.0.1, not
@@ -175,11 +176,11 @@ func plainOnTLS(t *testing.T) (string, *x509.CertPool) {
 }
 
 func tlsOnPlain(t *testing.T) (string, *x509.CertPool) {
-	return "http" + strings.TrimPrefix(connectortest.Untrusted(t, http.HandlerFunc(accept)), "https"), nil
+	return "http" + strings.TrimPrefix(nettest.Untrusted(t, http.HandlerFunc(accept)), "https"), nil
 }
 
 func closedInHandshake(t *testing.T) (string, *x509.CertPool) {
-	url := connectortest.RawServer(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) })
+	url := nettest.RawServer(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) })
 	return "https" + strings.TrimPrefix(url, "http"), nil
 }
 
@@ -190,8 +191,8 @@ func TestHugeAnswer(t *testing.T) {
 		const size = 10 << 20
 		chunk := make([]byte, 64<<10)
 		for name, header := range map[string]string{"announced": "Content-Length: " + strconv.Itoa(size) + "\r\n", "not announced": ""} {
-			url := connectortest.RawServer(t, func(c net.Conn) {
-				if connectortest.ReadRequest(bufio.NewReader(c)) == nil {
+			url := nettest.RawServer(t, func(c net.Conn) {
+				if nettest.ReadRequest(bufio.NewReader(c)) == nil {
 					return
 				}
 				_, err := io.WriteString(c, "HTTP/1.1 201 Created\r\n"+header+"\r\n")
@@ -204,7 +205,7 @@ func TestHugeAnswer(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			_, err := c.Send(t.Context(), testMsg(t))
 			runtime.ReadMemStats(&after)
-			if e := asError(t, err); e.Outcome != maybe || e.Kind != passing || !errors.Is(err, errTooLong) {
+			if e := asError(t, err); e.Outcome != maybe || e.Kind != kindTemporary || !errors.Is(err, errTooLong) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if used := after.TotalAlloc - before.TotalAlloc; used > 2<<20 {
@@ -220,9 +221,9 @@ func TestContextEnds(t *testing.T) {
 	t.Run("send", func(t *testing.T) {
 		for _, header := range []string{"", "HTTP/1.1 201 Created\r\nContent-Length: 900\r\n\r\n{"} {
 			var end atomic.Value
-			url := connectortest.RawServer(t, func(c net.Conn) {
+			url := nettest.RawServer(t, func(c net.Conn) {
 				r := bufio.NewReader(c)
-				if connectortest.ReadRequest(r) != nil {
+				if nettest.ReadRequest(r) != nil {
 					_, _ = io.WriteString(c, header)
 					end.Load().(func())()
 					_, _ = r.ReadByte() // until the client gives up
@@ -230,7 +231,7 @@ func TestContextEnds(t *testing.T) {
 			})
 			c := newTestClient(t, testConfig(url), Options{})
 			canceled, cancel := context.WithCancelCause(t.Context())
-			late, expire := connectortest.Expiring(t.Context())
+			late, expire := nettest.Expiring(t.Context())
 			for want, x := range map[error]struct {
 				ctx context.Context
 				end func()
@@ -240,13 +241,13 @@ func TestContextEnds(t *testing.T) {
 			} {
 				end.Store(x.end)
 				_, err := c.Send(x.ctx, testMsg(t))
-				if e := asError(t, err); e.Outcome != maybe || e.Kind != passing || !errors.Is(err, want) {
+				if e := asError(t, err); e.Outcome != maybe || e.Kind != kindTemporary || !errors.Is(err, want) {
 					t.Errorf("%v: %v", want, err)
 				}
 				connectortest.NoSecrets(t, err, testSecrets...)
 				// The same context is over now: nothing is sent.
 				_, err = c.Send(x.ctx, testMsg(t))
-				if e := asError(t, err); e.Outcome != notProcessed || e.Kind != passing || !errors.Is(err, want) {
+				if e := asError(t, err); e.Outcome != notProcessed || e.Kind != kindTemporary || !errors.Is(err, want) {
 					t.Errorf("%v, before: %v", want, err)
 				}
 			}
@@ -257,14 +258,14 @@ func TestContextEnds(t *testing.T) {
 // TestPostIsNotReplayed lets a kept-alive connection die under a send. net/http
 // posts again by itself when a request has an Idempotency-Key.
 func TestPostIsNotReplayed(t *testing.T) {
-	for name, die := range map[string]func(net.Conn){"closed": func(net.Conn) {}, "reset": connectortest.Reset} {
+	for name, die := range map[string]func(net.Conn){"closed": func(net.Conn) {}, "reset": nettest.Reset} {
 		t.Run(name, func(t *testing.T) {
 			var requests, connections atomic.Int64
 			message := messageJSON("accepted", "null")
-			url := connectortest.RawServer(t, func(c net.Conn) {
+			url := nettest.RawServer(t, func(c net.Conn) {
 				connections.Add(1)
 				r := bufio.NewReader(c)
-				for req := connectortest.ReadRequest(r); req != nil; req = connectortest.ReadRequest(r) {
+				for req := nettest.ReadRequest(r); req != nil; req = nettest.ReadRequest(r) {
 					for _, key := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 						if _, ok := req.Header[key]; ok {
 							t.Errorf("the request has %s", key)
@@ -282,7 +283,7 @@ func TestPostIsNotReplayed(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := c.Send(t.Context(), testMsg(t))
-			if e := asError(t, err); e.Outcome != maybe || e.Kind != passing {
+			if e := asError(t, err); e.Outcome != maybe || e.Kind != kindTemporary {
 				t.Errorf("%v", err)
 			}
 			if r, n := requests.Load(), connections.Load(); r != 2 || n != 1 {

@@ -10,7 +10,7 @@ import (
 // https://www.twilio.com/docs/messaging/api/message-feedback-resource.
 func (c *Client) Feedback(ctx context.Context, providerID string, confirmed bool) error {
 	if !isMessageSID(providerID) {
-		return unfit(sender, page, sayFault, "that is no message of Twilio's")
+		return unfit(kindSender, actPage, sayFault, "that is no message of Twilio's")
 	}
 	outcome := "unconfirmed"
 	if confirmed {

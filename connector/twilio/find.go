@@ -69,7 +69,7 @@ func (c *Client) Find(ctx context.Context, m connector.Message, since time.Time)
 // Fetch asks for one text.
 func (c *Client) Fetch(ctx context.Context, providerID string) (connector.Found, error) {
 	if !isMessageSID(providerID) {
-		return connector.Found{}, unfit(sender, page, sayFault, "that is no message of Twilio's")
+		return connector.Found{}, unfit(kindSender, actPage, sayFault, "that is no message of Twilio's")
 	}
 	a, e := c.get(ctx, c.resource("Messages/"+providerID+".json", ""), maxAnswer)
 	if e != nil {

@@ -219,7 +219,7 @@ func TestFindNeverGuesses(t *testing.T) {
 				t.Fatalf("found %d, error %v", len(found), err)
 			}
 			e := asError(t, err)
-			if e.Outcome != notProcessed || e.Kind != passing || !e.Actions.Has(retry) {
+			if e.Outcome != notProcessed || e.Kind != kindTemporary || !e.Actions.Has(actRetry) {
 				t.Errorf("%+v", e)
 			}
 			if n := len(*got); n != 1 && (name != "endless" || n != maxPages) {
@@ -261,7 +261,7 @@ func TestFetch(t *testing.T) {
 	*got = seen{}
 	for _, id := range []string{"", "SM", "../" + testMessage, testMessage + "/x", "CA" + testMessage[2:], "SM" + strings.Repeat("é", 16)} {
 		_, err := c.Fetch(t.Context(), id)
-		if e := asError(t, err); e.Outcome != notProcessed || e.Actions.Has(retry) {
+		if e := asError(t, err); e.Outcome != notProcessed || e.Actions.Has(actRetry) {
 			t.Errorf("%q: %+v", id, e)
 		}
 		if err := c.Feedback(t.Context(), id, true); err == nil {
@@ -288,7 +288,7 @@ func TestReadsLeaveNothingOpen(t *testing.T) {
 		_, fetchErr := c.Fetch(t.Context(), testMessage)
 		_, findErr := c.Find(t.Context(), testMsg(t), foundAt)
 		for _, err := range []error{fetchErr, findErr} {
-			if e := asError(t, err); e.Outcome != want.outcome || e.Actions.Has(retry) != want.retry || e.HTTPStatus != status {
+			if e := asError(t, err); e.Outcome != want.outcome || e.Actions.Has(actRetry) != want.retry || e.HTTPStatus != status {
 				t.Errorf("%d: %+v", status, e)
 			}
 		}

@@ -63,7 +63,7 @@ func TestTimeout(t *testing.T) {
 				}
 				start := time.Now()
 				_, err := c.Send(ctx, testMsg(t))
-				if e := asError(t, err); e.Outcome != tt.outcome || e.Kind != passing || !errors.Is(err, context.DeadlineExceeded) {
+				if e := asError(t, err); e.Outcome != tt.outcome || e.Kind != kindTemporary || !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("%v", err)
 				}
 				if took := time.Since(start); took != tt.takes {
@@ -198,7 +198,7 @@ func TestNoPlace(t *testing.T) {
 				}
 				_, err := c.Send(ctx, testMsg(t))
 				e := asError(t, err)
-				if e.Outcome != notProcessed || e.Kind != throttled || e.Actions != retry|failover || e.Advice != sayWait || !errors.Is(err, want) {
+				if e.Outcome != notProcessed || e.Kind != kindThrottled || e.Actions != actRetry|actFailover || e.Advice != sayWait || !errors.Is(err, want) {
 					t.Errorf("%+v", e)
 				}
 				close(release)
@@ -242,7 +242,7 @@ func TestOddTransports(t *testing.T) {
 			return rt(r)
 		})})
 		_, err := c.Send(t.Context(), testMsg(t))
-		if e := asError(t, err); e.Outcome != maybe || e.Kind != passing {
+		if e := asError(t, err); e.Outcome != maybe || e.Kind != kindTemporary {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -279,7 +279,7 @@ func TestTransportErrors(t *testing.T) {
 		c := newTestClient(t, testConfig(""), Options{Transport: transport(func(*http.Request) (*http.Response, error) { return nil, tt.err })})
 		_, err := c.Send(t.Context(), testMsg(t))
 		e := asError(t, err)
-		if e.Outcome != notProcessed || e.Kind != passing || e.Actions.Has(page) != tt.page || !e.Actions.Has(retry) {
+		if e.Outcome != notProcessed || e.Kind != kindTemporary || e.Actions.Has(actPage) != tt.page || !e.Actions.Has(actRetry) {
 			t.Errorf("%s: %s, %s, %s", name, e.Outcome, e.Kind, e.Actions)
 		}
 		if !strings.Contains(err.Error(), tt.text) || len(err.Error()) > 400 {
@@ -322,7 +322,7 @@ func TestContextEndsUnderTheBody(t *testing.T) {
 		}))}, nil
 	})})
 	_, err := c.Send(ctx, testMsg(t))
-	if e := asError(t, err); e.Outcome != maybe || e.Kind != passing || e.HTTPStatus != 201 || !errors.Is(err, context.Canceled) {
+	if e := asError(t, err); e.Outcome != maybe || e.Kind != kindTemporary || e.HTTPStatus != 201 || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	connectortest.NoSecrets(t, err, testSecrets...)

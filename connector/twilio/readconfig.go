@@ -2,14 +2,16 @@ package twilio
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sixdigit/sixdigit/connector"
+	"github.com/sixdigit/sixdigit/internal/connectorjson"
+	"github.com/sixdigit/sixdigit/phone"
 	"github.com/sixdigit/sixdigit/secret"
 	"github.com/sixdigit/sixdigit/sms"
 )
@@ -24,72 +26,77 @@ const (
 	credentialPattern = `^[0-9A-Za-z]+$`
 	// A number, a short code of 3 to 8 digits, or an alphanumeric sender ID: up
 	// to 11 characters of which one is a letter.
-	fromPattern = `^(\+[1-9][0-9]{6,14}|[0-9]{3,8}|[0-9A-Za-z ]{0,10}[A-Za-z][0-9A-Za-z ]{0,10})$`
+	fromPattern = `^(\+[1-9][0-9]{6,14}|[0-9]{3,8}|[0-9A-Za-z ]*[A-Za-z][0-9A-Za-z ]*)$`
 
 	maxAlphaSender     = 11
 	maxValiditySeconds = 36000 // Twilio's limit
 )
 
-// Spec describes the connector JSON.
-func Spec() connector.Spec {
+// Schema returns the JSON Schema of the connector JSON, for editors.
+func Schema() ([]byte, error) { return spec().Schema() }
+
+// spec describes the connector JSON.
+//
+//nolint:funlen // a table, one entry a field
+func spec() connectorjson.Spec {
 	const console = "in Twilio's console under Account, API keys & tokens"
-	return connector.Spec{
+	return connectorjson.Spec{
 		Title: "sixdigit: Twilio SMS connector",
-		Fields: []connector.Field{
+		Fields: []connectorjson.Field{
 			{
-				Name: "accountSID", Type: connector.FieldString, Required: true,
+				Name: "accountSID", Type: connectorjson.FieldString, Required: true,
 				Doc:     "The Twilio account that sends.",
 				Pattern: accountSIDPattern, Shape: "AC and 32 hexadecimal digits", Where: "it stands " + console,
 			},
 			{
-				Name: "authToken", Type: connector.FieldString, Required: true, Secret: true,
+				Name: "authToken", Type: connectorjson.FieldString, Required: true, Secret: true,
 				Doc:     "The account's auth token. It also signs Twilio's callbacks.",
 				Pattern: credentialPattern, Shape: "the token's letters and digits", Where: "it stands " + console,
 			},
 			{
-				Name: "fromMessagingServiceSID", Type: connector.FieldString,
+				Name: "fromMessagingServiceSID", Type: connectorjson.FieldString,
 				Doc:     "The Messaging Service that picks the sender.",
 				Pattern: serviceSIDPattern, Shape: "MG and 32 hexadecimal digits", Where: `it is the Sid under Messaging, Services`,
 			},
 			{
-				Name: "templates", Type: connector.FieldTemplates, Required: true,
+				Name: "templates", Type: connectorjson.FieldTemplates, Required: true,
 				Doc: "The texts, by what they are for and in which language.",
 			},
 			{
-				Name: "disableRiskCheck", Type: connector.FieldBool,
+				Name: "disableRiskCheck", Type: connectorjson.FieldBool,
 				Doc: "Skip Twilio's SMS pumping protection for these texts.",
 			},
 			{
-				Name: "apiKeySID", Type: connector.FieldString,
+				Name: "apiKeySID", Type: connectorjson.FieldString,
 				Doc:     "An API key that sends in the auth token's place; the token still verifies callbacks.",
 				Pattern: keySIDPattern, Shape: "SK and 32 hexadecimal digits", Where: "it stands " + console,
 			},
 			{
-				Name: "apiKeySecret", Type: connector.FieldString, Secret: true,
+				Name: "apiKeySecret", Type: connectorjson.FieldString, Secret: true,
 				Doc:     "The API key's secret.",
 				Pattern: credentialPattern, Shape: "the secret's letters and digits", Where: "Twilio shows it once, when the key is made",
 			},
 			{
-				Name: "authTokenSecondary", Type: connector.FieldString, Secret: true,
+				Name: "authTokenSecondary", Type: connectorjson.FieldString, Secret: true,
 				Doc:     "A second token with which callbacks may be signed, while tokens rotate.",
 				Pattern: credentialPattern, Shape: "the token's letters and digits", Where: "it stands " + console,
 			},
 			{
-				Name: "from", Type: connector.FieldString,
+				Name: "from", Type: connectorjson.FieldString,
 				Doc:     "The sender in the service's place: an E.164 number, a short code or an alphanumeric sender ID of up to 11 characters.",
 				Pattern: fromPattern, Shape: "an E.164 number, a short code or a sender ID of up to 11 letters and digits", Example: "+15005550006",
 			},
 			{
-				Name: "baseURL", Type: connector.FieldString,
+				Name: "baseURL", Type: connectorjson.FieldString,
 				Doc:   "A regional Twilio host, or a simulator: https, or http to a loopback address.",
 				Shape: "an https URL of a host alone, or http to a loopback address", Example: DefaultBaseURL,
 			},
 			{
-				Name: "validityPeriod", Type: connector.FieldInteger, Min: 1, Max: maxValiditySeconds,
+				Name: "validityPeriod", Type: connectorjson.FieldInteger, Min: 1, Max: maxValiditySeconds,
 				Doc: "For how many seconds Twilio may queue a text before it gives up; a code's text should not outlive the code.",
 			},
 			{
-				Name: "smartEncoded", Type: connector.FieldBool,
+				Name: "smartEncoded", Type: connectorjson.FieldBool,
 				Doc: "Let Twilio replace look-alike characters, such as curly quotes, so that a text stays in the cheaper encoding.",
 			},
 		},
@@ -106,7 +113,7 @@ func required(name string) map[string]any { return map[string]any{"required": []
 // that holds every fault; the Config then holds what was right. The warnings
 // are about things that work.
 func ReadConfig(data []byte) (Config, []connector.Warning, error) {
-	v, present, faults := Spec().Read(data)
+	v, faults, object := spec().Read(data)
 	c := Config{
 		AccountSID:          v.String("accountSID"),
 		AuthToken:           secret.New(v.String("authToken")),
@@ -121,26 +128,32 @@ func ReadConfig(data []byte) (Config, []connector.Warning, error) {
 		DisableRiskCheck:    v.Bool("disableRiskCheck"),
 		Templates:           v.Templates(),
 	}
-	// A file that is no JSON object has nothing to compare.
-	if len(present) > 0 || len(faults) == 0 || faults[0].Path != "" {
-		faults = append(faults, across(present)...)
+	if object {
+		faults = append(faults, across(v.Present)...)
+		faults = append(faults, c.faults()...)
 	}
-	faults = append(faults, c.faults()...)
-	return c, c.warnings(), connector.ConfigFault(faults)
+	return c, c.warnings(), configError(faults)
+}
+
+func configError(faults []connector.Fault) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return &connector.ConfigError{Faults: faults}
 }
 
 // across checks what concerns two fields, by which of them the file names: a
 // field that is there and wrong has its own fault already.
-func across(present map[string]bool) []connector.Fault {
+func across(present func(field string) bool) []connector.Fault {
 	var faults []connector.Fault
-	switch service, from := present["fromMessagingServiceSID"], present["from"]; {
+	switch service, from := present("fromMessagingServiceSID"), present("from"); {
 	case !service && !from:
 		faults = append(faults, connector.Fault{Path: "/fromMessagingServiceSID", Message: "is missing", Fix: "write the Sid of the Messaging Service: MG and 32 hexadecimal digits (or name a sender in from)"})
 	case service && from:
 		faults = append(faults, connector.Fault{Path: "/from", Message: "stands beside fromMessagingServiceSID", Fix: "keep one of the two: the service picks a sender itself"})
 	}
 	for _, pair := range [][2]string{{"apiKeySID", "apiKeySecret"}, {"apiKeySecret", "apiKeySID"}} {
-		if present[pair[0]] && !present[pair[1]] {
+		if present(pair[0]) && !present(pair[1]) {
 			faults = append(faults, connector.Fault{Path: "/" + pair[1], Message: "is missing beside " + pair[0], Fix: "write both, or remove " + pair[0]})
 		}
 	}
@@ -150,6 +163,12 @@ func across(present map[string]bool) []connector.Fault {
 // faults checks the values that are there, beyond their patterns.
 func (c Config) faults() []connector.Fault {
 	var faults []connector.Fault
+	if _, err := phone.Parse(c.From); strings.HasPrefix(c.From, "+") && err != nil {
+		faults = append(faults, connector.Fault{Path: "/from", Message: "is no phone number of any country", Fix: "write the number that Twilio gave you, as +15005550006"})
+	}
+	if strings.TrimSpace(c.From) != c.From {
+		faults = append(faults, connector.Fault{Path: "/from", Message: "begins or ends with a blank", Fix: "remove the blank"})
+	}
 	if len(c.From) > maxAlphaSender && !strings.HasPrefix(c.From, "+") {
 		faults = append(faults, connector.Fault{Path: "/from", Message: fmt.Sprintf("is an alphanumeric sender ID of %d characters", len(c.From)), Fix: fmt.Sprintf("shorten it to %d: carriers carry no more", maxAlphaSender)})
 	}
@@ -165,16 +184,19 @@ func (c Config) faults() []connector.Fault {
 // error is a *connector.ConfigError whose paths are the JSON's. Templates are
 // not needed to send.
 func (c Config) Validate() error {
+	given := map[string]string{
+		"accountSID": c.AccountSID, "authToken": c.AuthToken.Reveal(), "authTokenSecondary": c.AuthTokenSecondary.Reveal(),
+		"apiKeySID": c.APIKeySID, "apiKeySecret": c.APIKeySecret.Reveal(),
+		"fromMessagingServiceSID": c.MessagingServiceSID, "from": c.From, "baseURL": c.BaseURL,
+	}
 	var faults []connector.Fault
-	present := map[string]bool{}
-	for _, f := range Spec().Fields {
-		value := c.stringField(f.Name)
-		present[f.Name] = value != ""
-		switch {
-		case value == "" && f.Required && f.Type == connector.FieldString:
-			faults = append(faults, connector.Fault{Path: "/" + f.Name, Message: "is missing", Fix: "write " + f.Shape})
-		case value != "" && f.Pattern != "" && !regexp.MustCompile(f.Pattern).MatchString(value):
-			faults = append(faults, connector.Fault{Path: "/" + f.Name, Message: "is not " + f.Shape, Fix: "write " + f.Shape})
+	for _, f := range spec().Fields {
+		value, ok := given[f.Name]
+		if !ok || value == "" && !f.Required {
+			continue
+		}
+		if problem := f.CheckString(value); problem != "" {
+			faults = append(faults, connector.Fault{Path: "/" + f.Name, Message: problem, Fix: f.Fix()})
 		}
 	}
 	if c.Validity != 0 && (c.Validity < time.Second || c.Validity > maxValiditySeconds*time.Second) {
@@ -183,30 +205,8 @@ func (c Config) Validate() error {
 	if _, err := sms.NewCatalog(c.Templates); err != nil {
 		faults = append(faults, connector.Fault{Path: "/templates", Message: err.Error(), Fix: "mend the templates"})
 	}
-	faults = append(faults, across(present)...)
-	return connector.ConfigFault(append(faults, c.faults()...))
-}
-
-func (c Config) stringField(name string) string {
-	switch name {
-	case "accountSID":
-		return c.AccountSID
-	case "authToken":
-		return c.AuthToken.Reveal()
-	case "authTokenSecondary":
-		return c.AuthTokenSecondary.Reveal()
-	case "apiKeySID":
-		return c.APIKeySID
-	case "apiKeySecret":
-		return c.APIKeySecret.Reveal()
-	case "fromMessagingServiceSID":
-		return c.MessagingServiceSID
-	case "from":
-		return c.From
-	case "baseURL":
-		return c.BaseURL
-	}
-	return ""
+	faults = append(faults, across(func(field string) bool { return given[field] != "" })...)
+	return configError(append(faults, c.faults()...))
 }
 
 // baseURL checks and normalises the URL: the auth token travels there.
@@ -222,6 +222,8 @@ func baseURL(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("does not start with https://")
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("names no host")
+	case !validPort(u.Port()):
+		return nil, fmt.Errorf("has a port that is not between 1 and 65535")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(s, "#"):
 		return nil, fmt.Errorf("holds more than scheme and host")
 	case u.Path != "" && u.Path != "/":
@@ -230,6 +232,11 @@ func baseURL(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("would send the auth token unencrypted")
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+}
+
+func validPort(port string) bool {
+	n, err := strconv.Atoi(port)
+	return port == "" || err == nil && n >= 1 && n <= 65535
 }
 
 // loopback reports whether the name can only mean this machine.
@@ -254,7 +261,7 @@ func (c Config) warnings() []connector.Warning {
 			warnings = append(warnings, connector.Warning{Path: "/" + token.name, Message: fmt.Sprintf("has %d characters; Twilio's tokens have %d", n, tokenLength)})
 		}
 	}
-	if c.From != "" && regexp.MustCompile(`[A-Za-z]`).MatchString(c.From) {
+	if strings.ContainsFunc(c.From, unicode.IsLetter) {
 		warnings = append(warnings, connector.Warning{Path: "/from", Message: "an alphanumeric sender ID cannot text the United States or Canada, needs registration in many countries, and takes no STOP"})
 	}
 	if host := c.host(); host != "" && !loopback(host) && host != "twilio.com" && !strings.HasSuffix(host, ".twilio.com") {
@@ -263,7 +270,7 @@ func (c Config) warnings() []connector.Warning {
 	if c.DisableRiskCheck {
 		warnings = append(warnings, connector.Warning{Path: "/disableRiskCheck", Message: "switches Twilio's SMS pumping protection off: texts to fraudulent numbers are sent and billed"})
 	}
-	return append(warnings, connector.TemplateWarnings(c.Templates, c.SmartEncoded)...)
+	return append(warnings, connectorjson.Warnings(c.Templates, c.SmartEncoded)...)
 }
 
 func (c Config) host() string {
@@ -271,9 +278,5 @@ func (c Config) host() string {
 	if err != nil {
 		return ""
 	}
-	host, _, err := net.SplitHostPort(u.Host)
-	if err != nil {
-		return u.Hostname()
-	}
-	return host
+	return u.Hostname()
 }

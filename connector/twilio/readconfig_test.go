@@ -101,11 +101,16 @@ func TestReadConfigFaults(t *testing.T) {
 		{"a token with a line break", strings.Replace(withFields(""), cfgToken, cfgToken+`\n`, 1), []string{"/authToken is not the token's letters and digits"}},
 		{"validity", withFields(`, "validityPeriod": 36001`), []string{"/validityPeriod is not a whole number from 1 to 36000"}},
 	}
-	for _, from := range []string{"12", "+0123456789", "A sender of 14", "Acme!", "whatsapp:+15005550006"} {
+	for _, from := range []string{"12", "+0123456789", "A sender of 14", "Acme!", "whatsapp:+15005550006", " Acme", "+99999999999"} {
 		file := strings.Replace(withFields(""), `"fromMessagingServiceSID": "`+cfgService+`"`, fmt.Sprintf(`"from": %q`, from), 1)
 		want := "/from is not an E.164 number, a short code or a sender ID of up to 11 letters and digits"
-		if from == "A sender of 14" {
+		switch from {
+		case "A sender of 14":
 			want = "/from is an alphanumeric sender ID of 14 characters"
+		case " Acme":
+			want = "/from begins or ends with a blank"
+		case "+99999999999":
+			want = "/from is no phone number of any country"
 		}
 		cases = append(cases, struct {
 			name, file string
@@ -120,6 +125,8 @@ func TestReadConfigFaults(t *testing.T) {
 		"api.twilio.com":                  "does not start with https://",
 		"https://":                        "names no host",
 		"https://:443":                    "names no host",
+		"https://api.twilio.com:99999":    "has a port that is not between 1 and 65535",
+		"http://127.0.0.1:0":              "has a port that is not between 1 and 65535",
 		"https://user:pw@api.twilio.com":  "holds more than scheme and host",
 		"https://api.twilio.com?x=1":      "holds more than scheme and host",
 		"https://api.twilio.com#":         "holds more than scheme and host",

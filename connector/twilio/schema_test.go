@@ -66,7 +66,7 @@ func TestSchemaAgreesWithLoader(t *testing.T) {
 
 func compileSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	data, err := twilio.Spec().Schema()
+	data, err := twilio.Schema()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +96,9 @@ func FuzzReadConfig(f *testing.F) {
 	f.Add([]byte(withFields("")))
 	f.Add([]byte(`{"accountSID": "", "templates": [{"content": "", "usageType": "Register"}]}`))
 	f.Add([]byte(withFields(`, "baseURL": "http://[::1%25eth0]:80", "from": "é"`)))
+	for _, locale := range []string{"und-US", "x-abc", `nb"}, {"usageType": "Test", "content": "{{code}}", "locale": "no`} {
+		f.Add([]byte(strings.Replace(withFields(""), `"Your code is {{code}}."`, `"{{code}}", "locale": "`+locale+`"`, 1)))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, _, err := twilio.ReadConfig(data)
 		if err != nil {

@@ -37,13 +37,13 @@ func check(m connector.Message) *connector.Error {
 	body := m.Body.Reveal()
 	switch {
 	case m.To.IsZero():
-		return unfit(nobody, tell, sayCheck, "the message has no recipient")
+		return unfit(kindInvalidRecipient, actTell, sayCheck, "the message has no recipient")
 	case body == "":
-		return unfit(sender, page, sayFault, "the message has no body")
+		return unfit(kindSender, actPage, sayFault, "the message has no body")
 	case !utf8.ValidString(body):
-		return unfit(sender, page, sayFault, "the message's body is not UTF-8")
+		return unfit(kindSender, actPage, sayFault, "the message's body is not UTF-8")
 	case len(body) > sms.MaxBody && sms.BodyLength(body) > sms.MaxBody:
-		return unfit(sender, page, sayFault, "the message's body is longer than 1,600 characters")
+		return unfit(kindSender, actPage, sayFault, "the message's body is longer than 1,600 characters")
 	}
 	return nil
 }

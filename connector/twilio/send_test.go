@@ -188,15 +188,15 @@ func TestSendRefusesUnfitMessages(t *testing.T) {
 		body string
 		kind connector.Kind
 	}{
-		"no recipient":     {phone.Number{}, testBody, connector.KindInvalidRecipient},
-		"no body":          {testTo(t), "", connector.KindSender},
-		"not UTF-8":        {testTo(t), testBody + "\xff", connector.KindSender},
-		"1601 characters":  {testTo(t), testBody + strings.Repeat("é", 1601-len(testBody)), connector.KindSender},
-		"801 emoji (1602)": {testTo(t), strings.Repeat("😀", 801), connector.KindSender},
+		"no recipient":     {phone.Number{}, testBody, kindInvalidRecipient},
+		"no body":          {testTo(t), "", kindSender},
+		"not UTF-8":        {testTo(t), testBody + "\xff", kindSender},
+		"1601 characters":  {testTo(t), testBody + strings.Repeat("é", 1601-len(testBody)), kindSender},
+		"801 emoji (1602)": {testTo(t), strings.Repeat("😀", 801), kindSender},
 	} {
 		m := connector.Message{To: tt.to, Body: secret.New(tt.body)}
 		_, err := c.Send(t.Context(), m)
-		if e := asError(t, err); e.Kind != tt.kind || e.Outcome != connector.OutcomeNotProcessed || e.Actions.Has(connector.ActRetry) {
+		if e := asError(t, err); e.Kind != tt.kind || e.Outcome != connector.OutcomeNotProcessed || e.Actions.Has(actRetry) {
 			t.Errorf("%s: %+v", name, e)
 		}
 		connectortest.NoSecrets(t, err, testSecrets...)
@@ -230,7 +230,7 @@ func TestReceipts(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" || (e == nil) != (want != connector.Receipt{}) {
 			t.Errorf("%q: error %v, receipt (-want +got):\n%s", word, e, diff)
 		}
-		if e != nil && (e.Outcome != connector.OutcomeMaybe || e.Kind != connector.KindTemporary) {
+		if e != nil && (e.Outcome != connector.OutcomeMaybe || e.Kind != kindTemporary) {
 			t.Errorf("%q: %+v", word, e)
 		}
 	}

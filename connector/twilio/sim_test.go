@@ -198,7 +198,7 @@ func TestSimSendAndCallbacks(t *testing.T) {
 				case "number":
 					c.MessagingServiceSID, c.From = "", "+12025550100"
 				case "secondary token":
-					// The API key sends while the tokens rotate; the simulator signs with the old one.
+					// The tokens are rotating: the simulator still signs with what the reader has as its second.
 					c.AuthTokenSecondary = c.AuthToken
 				}
 			})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sixdigit/sixdigit/connector"
 	"github.com/sixdigit/sixdigit/connector/twilio"
+	"github.com/sixdigit/sixdigit/internal/connectorjson"
 )
 
 // maxConnectorFile bounds what is read of a file; the loader's own bound, which
@@ -18,10 +19,10 @@ const maxConnectorFile = 2 << 20
 
 // Report is what `connector check` says of a file.
 type Report struct {
-	OK        bool                       `json:"ok"`
-	Faults    []connector.Fault          `json:"faults"`
-	Warnings  []connector.Warning        `json:"warnings"`
-	Templates []connector.TemplateReport `json:"templates"`
+	OK        bool                   `json:"ok"`
+	Faults    []connector.Fault      `json:"faults"`
+	Warnings  []connector.Warning    `json:"warnings"`
+	Templates []connectorjson.Report `json:"templates"`
 }
 
 // ReadConnector reads and checks a connector file. The Config is usable when
@@ -29,14 +30,18 @@ type Report struct {
 func ReadConnector(path string, stdin io.Reader) (twilio.Config, Report) {
 	data, warnings, err := readConnectorFile(path, stdin)
 	if err != nil {
-		return twilio.Config{}, Fault("", "cannot be read: "+err.Error(), "name a connector JSON that this user may read")
+		return twilio.Config{}, Report{
+			Faults:    []connector.Fault{{Message: "cannot be read: " + err.Error(), Fix: "name a connector JSON that this user may read"}},
+			Warnings:  []connector.Warning{},
+			Templates: []connectorjson.Report{},
+		}
 	}
 	c, more, err := twilio.ReadConfig(data)
 	r := Report{
 		OK:        err == nil,
 		Faults:    []connector.Fault{},
 		Warnings:  append(append([]connector.Warning{}, warnings...), more...),
-		Templates: connector.ReportTemplates(c.Templates, c.SmartEncoded),
+		Templates: connectorjson.Reports(c.Templates, c.SmartEncoded),
 	}
 	var faults *connector.ConfigError
 	if errors.As(err, &faults) {
@@ -45,14 +50,8 @@ func ReadConnector(path string, stdin io.Reader) (twilio.Config, Report) {
 	return c, r
 }
 
-// Fault is the report of one fault found before or beside the file.
-func Fault(path, message, fix string) Report {
-	return Report{
-		Faults:    []connector.Fault{{Path: path, Message: message, Fix: fix}},
-		Warnings:  []connector.Warning{},
-		Templates: []connector.TemplateReport{},
-	}
-}
+// ConnectorSchema is the JSON Schema of the connector JSON.
+func ConnectorSchema() ([]byte, error) { return twilio.Schema() }
 
 func readConnectorFile(path string, stdin io.Reader) ([]byte, []connector.Warning, error) {
 	if path == "-" {
@@ -75,19 +74,29 @@ func readConnectorFile(path string, stdin io.Reader) ([]byte, []connector.Warnin
 	if err != nil {
 		return nil, nil, cause(err)
 	}
-	var warnings []connector.Warning
-	if othersRead(info.Mode()) {
-		warnings = append(warnings, connector.Warning{
-			Message: fmt.Sprintf("can be read by every user of this machine (mode %04o), and so can the auth token in it; run chmod 600 on it", info.Mode().Perm()),
-		})
-	}
-	return data, warnings, nil
+	return data, modeWarnings(info.Mode()), nil
 }
 
-// othersRead reports whether users outside the file's group may read it.
-// Windows keeps no such bit: what Go shows there is made up.
-func othersRead(mode fs.FileMode) bool {
-	return runtime.GOOS != "windows" && mode.IsRegular() && mode.Perm()&0o004 != 0
+// modeWarnings are about users outside the file's owner and group: a group is
+// given on purpose, to let a service read the file. Windows keeps no such bits:
+// what Go shows there is made up.
+func modeWarnings(mode fs.FileMode) []connector.Warning {
+	if runtime.GOOS == "windows" || !mode.IsRegular() {
+		return nil
+	}
+	var warnings []connector.Warning
+	for _, w := range []struct {
+		bit  fs.FileMode
+		text string
+	}{
+		{0o004, "can be read by every user of this machine (mode %04o), and so can the auth token in it; run chmod 600 on it"},
+		{0o002, "can be written by every user of this machine (mode %04o), who may have the auth token sent elsewhere; run chmod 600 on it"},
+	} {
+		if mode.Perm()&w.bit != 0 {
+			warnings = append(warnings, connector.Warning{Message: fmt.Sprintf(w.text, mode.Perm())})
+		}
+	}
+	return warnings
 }
 
 // cause drops operation and path, which the message around it names.

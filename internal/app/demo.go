@@ -34,7 +34,10 @@ func Demo(ctx context.Context, o DemoOptions) error {
 	if err != nil {
 		return err
 	}
-	url := "http://" + ln.Addr().String()
+	if !loopback(ln.Addr()) {
+		return errors.Join(fmt.Errorf("demo: %s is open to the network; name a loopback address, as 127.0.0.1:8010", ln.Addr()), ln.Close())
+	}
+	url := localURL(ln.Addr())
 	cfg := demoConfig(url)
 	client, err := twilio.New(cfg, twilio.Options{})
 	if err != nil {
@@ -59,11 +62,15 @@ func Demo(ctx context.Context, o DemoOptions) error {
 	mux.Handle(demo.CallbackPath, show)
 	mux.Handle("/", sim)
 
+	parent := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	served := make(chan error, 1)
 	go func() { served <- serve(ctx, ln, mux, func() { _ = sim.Close() }) }()
 	err = show.Run(ctx)
+	if parent.Err() != nil {
+		err = nil // Ctrl-C ends the demo, it does not fail it
+	}
 	if err == nil && !o.Exit {
 		_, _ = fmt.Fprintf(o.Out, "\nThe phone stays at %s/sim/ until you press Ctrl-C.\n", url)
 		<-ctx.Done()

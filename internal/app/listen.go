@@ -33,6 +33,21 @@ func listen(ctx context.Context, addr string, fallback bool) (net.Listener, erro
 	return ln, nil
 }
 
+// localURL is where this machine reaches the listener: a listener on every
+// address is reached on the loopback one.
+func localURL(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return "http://" + net.JoinHostPort("127.0.0.1", port)
+	}
+	return "http://" + addr.String()
+}
+
+func loopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
 func netCause(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 
 	"github.com/sixdigit/sixdigit/twiliosim"
 )
@@ -22,13 +21,16 @@ const (
 
 // Simulate runs the simulated Twilio alone until ctx ends. What it prints ends
 // with a connector JSON that sends to it.
-func Simulate(ctx context.Context, addr string, out io.Writer) error {
+func Simulate(ctx context.Context, addr string, out, errs io.Writer) error {
 	ln, err := listen(ctx, addr, false)
 	if err != nil {
 		return err
 	}
 	sim := twiliosim.New(twiliosim.Options{})
-	url := "http://" + ln.Addr().String()
+	url := localURL(ln.Addr())
+	if !loopback(ln.Addr()) {
+		_, _ = fmt.Fprintf(errs, "warning: %s is open to the network: everyone who reaches it can read the texts with the token below\n", ln.Addr())
+	}
 	_, _ = fmt.Fprintf(out, simulatorText, url, simAccount, simToken, simService)
 	return serve(ctx, ln, sim, func() { _ = sim.Close() })
 }
@@ -45,5 +47,3 @@ Stop it with Ctrl-C. A connector JSON that sends to it:
   "templates": [{ "usageType": "Generic", "content": "Your code is {{code}}." }]
 }
 `
-
-var _ http.Handler = (*twiliosim.Server)(nil)

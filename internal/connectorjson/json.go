@@ -1,14 +1,15 @@
-package connector
+package connectorjson
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sixdigit/sixdigit/connector"
 )
 
 // Bounds of a config file. A connector's config is a page of text.
@@ -18,11 +19,13 @@ const (
 )
 
 // A node is a JSON value that keeps what encoding/json throws away: the order
-// of an object's members, and names that stand twice.
+// of an object's members, and names that stand twice. Its path is made when it
+// is asked for: paths kept with every node would take gigabytes for a hostile
+// file of kilobytes.
 type node struct {
-	path    string // JSON Pointer
-	value   any    // string, json.Number, bool, nil, []*node or []member
-	skipped bool   // nested deeper than maxConfigDepth
+	parent *node
+	name   string // in the parent: a member's name or an element's index
+	value  any    // string, json.Number, bool, nil, []*node, []member; a json.Delim when nested too deep
 }
 
 type member struct {
@@ -30,118 +33,99 @@ type member struct {
 	*node
 }
 
+// path is the node's JSON Pointer.
+func (n *node) path() string {
+	if n.parent == nil {
+		return ""
+	}
+	return n.parent.path() + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(n.name)
+}
+
 // parseJSON reads one JSON value. Its faults are the syntax error that ended
 // it, or every name that an object holds twice.
-func parseJSON(data []byte) (*node, []Fault) {
+func parseJSON(data []byte) (*node, []connector.Fault) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // some editors add a byte order mark
 	switch {
 	case len(data) > maxConfigBytes:
-		return nil, []Fault{{Message: "the file is larger than 1 MiB", Fix: "name the connector JSON, which is a page of text"}}
+		return nil, []connector.Fault{{Message: "the file is larger than 1 MiB", Fix: "name the connector JSON, which is a page of text"}}
 	case len(bytes.TrimSpace(data)) == 0:
-		return nil, []Fault{{Message: "the file is empty", Fix: "put the connector JSON into it: an object in curly brackets"}}
+		return nil, []connector.Fault{{Message: "the file is empty", Fix: "put the connector JSON into it: an object in curly brackets"}}
 	}
 	if f := invalidUTF8(data); f != nil {
-		return nil, []Fault{*f}
+		return nil, []connector.Fault{*f}
 	}
 	var raw json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil {
-		return nil, []Fault{syntaxFault(data, err)}
+		return nil, []connector.Fault{syntaxFault(data, err)}
 	}
 	p := &parser{dec: json.NewDecoder(bytes.NewReader(data))}
 	p.dec.UseNumber()
-	root, err := p.parse("", 0)
-	if err != nil { // cannot be: the text was found valid above
-		return nil, []Fault{syntaxFault(data, err)}
-	}
-	return root, p.faults
+	return p.value(nil, "", 0), p.faults
 }
 
+// parser reads text that was found valid: its decoder has no errors.
 type parser struct {
 	dec    *json.Decoder
-	faults []Fault
+	faults []connector.Fault
 }
 
-func (p *parser) parse(path string, depth int) (*node, error) {
-	t, err := p.dec.Token()
-	if err != nil {
-		return nil, err
-	}
-	n := &node{path: path, value: t}
-	d, ok := t.(json.Delim)
-	if !ok {
-		return n, nil
-	}
-	if depth >= maxConfigDepth {
-		p.faults = append(p.faults, Fault{Path: path, Message: "is nested too deep", Fix: "remove it: nothing in a connector JSON is nested that deep"})
-		n.skipped = true
-		return n, p.skip()
-	}
-	if d == '[' {
-		return n, p.parseArray(n, depth)
-	}
-	return n, p.parseObject(n, depth)
+func (p *parser) token() json.Token {
+	t, _ := p.dec.Token()
+	return t
 }
 
-func (p *parser) parseArray(n *node, depth int) error {
+func (p *parser) value(parent *node, name string, depth int) *node {
+	n := &node{parent: parent, name: name, value: p.token()}
+	d, nested := n.value.(json.Delim)
+	switch {
+	case !nested:
+	case depth >= maxConfigDepth:
+		p.faults = append(p.faults, fault(n.path(), "is nested too deep", "remove it: nothing in a connector JSON is nested that deep"))
+		p.skip()
+	case d == '[':
+		n.value = p.array(n, depth)
+	default:
+		n.value = p.object(n, depth)
+	}
+	return n
+}
+
+func (p *parser) array(n *node, depth int) []*node {
 	elems := []*node{}
 	for p.dec.More() {
-		e, err := p.parse(n.path+"/"+strconv.Itoa(len(elems)), depth+1)
-		if err != nil {
-			return err
-		}
-		elems = append(elems, e)
+		elems = append(elems, p.value(n, strconv.Itoa(len(elems)), depth+1))
 	}
-	n.value = elems
-	_, err := p.dec.Token() // the closing bracket
-	return err
+	p.token() // the closing bracket
+	return elems
 }
 
-func (p *parser) parseObject(n *node, depth int) error {
+func (p *parser) object(n *node, depth int) []member {
 	members := []member{}
 	seen := map[string]bool{}
 	for p.dec.More() {
-		t, err := p.dec.Token()
-		if err != nil {
-			return err
-		}
-		name, _ := t.(string)
-		path := n.path + "/" + escapePointer(name)
+		name, _ := p.token().(string)
+		v := p.value(n, name, depth+1)
 		if seen[name] {
-			p.faults = append(p.faults, Fault{Path: path, Message: "is there twice", Fix: "keep one of the two"})
-		}
-		v, err := p.parse(path, depth+1)
-		if err != nil {
-			return err
-		}
-		if !seen[name] {
-			members = append(members, member{name, v})
+			p.faults = append(p.faults, fault(v.path(), "is there twice", "keep one of the two"))
+			continue
 		}
 		seen[name] = true
+		members = append(members, member{name, v})
 	}
-	n.value = members
-	_, err := p.dec.Token()
-	return err
+	p.token() // the closing bracket
+	return members
 }
 
 // skip reads past the rest of an array or object whose bracket was read.
-func (p *parser) skip() error {
+func (p *parser) skip() {
 	for open := 1; open > 0; {
-		t, err := p.dec.Token()
-		if err != nil {
-			return err
-		}
-		switch t {
+		switch p.token() {
 		case json.Delim('['), json.Delim('{'):
 			open++
 		case json.Delim(']'), json.Delim('}'):
 			open--
 		}
 	}
-	return nil
-}
-
-func escapePointer(s string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(s)
 }
 
 // typeName says what a value is, in JSON's words.
@@ -164,7 +148,7 @@ func (n *node) typeName() string {
 	}
 }
 
-func invalidUTF8(data []byte) *Fault {
+func invalidUTF8(data []byte) *connector.Fault {
 	if utf8.Valid(data) {
 		return nil
 	}
@@ -177,7 +161,7 @@ func invalidUTF8(data []byte) *Fault {
 		offset += size
 	}
 	line, column := position(data, offset)
-	return &Fault{
+	return &connector.Fault{
 		Message: fmt.Sprintf("line %d, column %d: not UTF-8", line, column),
 		Fix:     "save the file as UTF-8",
 	}
@@ -185,7 +169,7 @@ func invalidUTF8(data []byte) *Fault {
 
 // syntaxFault puts encoding/json's words into a place and an expectation. A
 // test pins the phrases, which the standard library does not promise.
-func syntaxFault(data []byte, err error) Fault {
+func syntaxFault(data []byte, err error) connector.Fault {
 	offset, found := len(data), "the end of the file"
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) && !strings.HasPrefix(syntax.Error(), "unexpected end") {
@@ -197,7 +181,7 @@ func syntaxFault(data []byte, err error) Fault {
 	}
 	line, column := position(data, offset)
 	expected, fix := expectation(err)
-	return Fault{
+	return connector.Fault{
 		Message: fmt.Sprintf("not valid JSON at line %d, column %d: found %s, expected %s", line, column, found, expected),
 		Fix:     fix,
 	}
@@ -225,9 +209,6 @@ func expectation(err error) (expected, fix string) {
 		if strings.Contains(text, p.phrase) {
 			return p.expected, p.fix
 		}
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return "more", "close what is open: a quote, a square or a curly bracket"
 	}
 	return "something else", "check the JSON at that place"
 }

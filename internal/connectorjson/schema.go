@@ -1,4 +1,4 @@
-package connector
+package connectorjson
 
 import (
 	"encoding/json"

@@ -1,13 +1,15 @@
-package connector
+package connectorjson
 
 import (
 	"encoding/json"
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/sixdigit/sixdigit/connector"
 	"github.com/sixdigit/sixdigit/sms"
 )
 
@@ -48,14 +50,15 @@ type Spec struct {
 	Rules map[string]any
 }
 
-// Values are the fields that were there and right.
+// Values are the fields of a file that were right.
 type Values struct {
 	fields    map[string]any
 	templates []sms.Template
+	present   map[string]bool
 }
 
-// Has reports whether the file holds the field with a right value.
-func (v Values) Has(name string) bool { _, ok := v.fields[name]; return ok }
+// Present reports whether the file names the field, right or wrong.
+func (v Values) Present(name string) bool { return v.present[name] }
 
 // String returns a string field, or "".
 func (v Values) String(name string) string { s, _ := v.fields[name].(string); return s }
@@ -70,58 +73,51 @@ func (v Values) Int(name string) int { n, _ := v.fields[name].(int); return n }
 func (v Values) Templates() []sms.Template { return v.templates }
 
 // Read reads a config file strictly. It returns what was right together with
-// every fault, each with its place. Present tells which fields the file names,
-// right or wrong.
-func (s Spec) Read(data []byte) (v Values, present map[string]bool, faults []Fault) {
-	v.fields = map[string]any{}
-	present = map[string]bool{}
+// every fault, each with its place. object is false when the file holds no JSON
+// object, so that there are no fields to compare.
+func (s Spec) Read(data []byte) (v Values, faults []connector.Fault, object bool) {
+	v = Values{fields: map[string]any{}, present: map[string]bool{}}
 	root, faults := parseJSON(data)
 	if root == nil {
-		return v, present, faults
+		return v, faults, false
 	}
 	members, ok := root.value.([]member)
 	if !ok {
-		return v, present, append(faults, Fault{Message: "holds " + root.typeName() + ", not an object", Fix: "put the fields into curly brackets"})
+		return v, append(faults, fault("", "holds "+root.typeName()+", not an object", "put the fields into curly brackets")), false
 	}
 	byName := map[string]*node{}
 	for _, m := range members {
 		byName[m.name] = m.node
-		if m.name != "$schema" && s.field(m.name) == nil {
-			faults = append(faults, unknownFault(m.path, "field", m.name, s.names()))
+		if m.name != "$schema" && !slices.Contains(s.names(), m.name) {
+			faults = append(faults, unknownFault(m.path(), "field", m.name, s.names()))
 		}
 	}
 	for _, f := range s.Fields {
 		n := byName[f.Name]
-		if n == nil {
-			if f.Required {
-				faults = append(faults, Fault{Path: "/" + f.Name, Message: "is missing", Fix: f.fix()})
-			}
-			continue
-		}
-		present[f.Name] = true
-		if f.Type == FieldTemplates {
-			var fs []Fault
+		switch {
+		case n == nil && f.Required:
+			faults = append(faults, fault("/"+f.Name, "is missing", f.Fix()))
+		case n == nil:
+		case f.Type == FieldTemplates:
+			v.present[f.Name] = true
+			var fs []connector.Fault
 			v.templates, fs = readTemplates(n)
 			faults = append(faults, fs...)
-			continue
+		default:
+			v.present[f.Name] = true
+			value, problem := f.read(n)
+			if problem != "" {
+				faults = append(faults, fault(n.path(), problem, f.fixOf(n)))
+				continue
+			}
+			v.fields[f.Name] = value
 		}
-		value, fault := f.read(n)
-		if fault != nil {
-			faults = append(faults, *fault)
-			continue
-		}
-		v.fields[f.Name] = value
 	}
-	return v, present, faults
+	return v, faults, true
 }
 
-func (s Spec) field(name string) *Field {
-	for i := range s.Fields {
-		if s.Fields[i].Name == name {
-			return &s.Fields[i]
-		}
-	}
-	return nil
+func fault(path, message, fix string) connector.Fault {
+	return connector.Fault{Path: path, Message: message, Fix: fix}
 }
 
 func (s Spec) names() []string {
@@ -132,48 +128,56 @@ func (s Spec) names() []string {
 	return names
 }
 
-func (f Field) read(n *node) (any, *Fault) {
+// read returns the field's value, or what is wrong with it.
+func (f Field) read(n *node) (value any, problem string) {
 	switch f.Type {
 	case FieldString:
 		s, ok := n.value.(string)
-		switch {
-		case !ok:
-			return nil, f.wrongType(n, "a string")
-		case s == "":
-			return nil, &Fault{n.path, "is empty", f.fix()}
-		case f.Pattern != "" && !regexp.MustCompile(f.Pattern).MatchString(s):
-			return nil, &Fault{n.path, "is not " + f.Shape, f.fix()}
+		if !ok {
+			return nil, wrongType(n, "a string")
 		}
-		return s, nil
+		return s, f.CheckString(s)
 	case FieldBool:
 		b, ok := n.value.(bool)
 		if !ok {
-			return nil, f.wrongType(n, "true or false")
+			return nil, wrongType(n, "true or false")
 		}
-		return b, nil
+		return b, ""
 	default:
 		number, ok := n.value.(json.Number)
 		if !ok {
-			return nil, f.wrongType(n, "a number")
+			return nil, wrongType(n, "a number")
 		}
 		x, err := strconv.ParseFloat(number.String(), 64)
 		if err != nil || x != math.Trunc(x) || x < float64(f.Min) || x > float64(f.Max) {
-			return nil, &Fault{n.path, fmt.Sprintf("is not a whole number from %d to %d", f.Min, f.Max), f.fix()}
+			return nil, fmt.Sprintf("is not a whole number from %d to %d", f.Min, f.Max)
 		}
-		return int(x), nil
+		return int(x), ""
 	}
 }
 
-func (f Field) wrongType(n *node, want string) *Fault {
-	fix := f.fix()
+// CheckString says what is wrong with a string field's value, or "".
+func (f Field) CheckString(s string) (problem string) {
+	switch {
+	case s == "":
+		return "is empty"
+	case f.Pattern != "" && !regexp.MustCompile(f.Pattern).MatchString(s):
+		return "is not " + f.Shape
+	}
+	return ""
+}
+
+func wrongType(n *node, want string) string { return "is " + n.typeName() + ", not " + want }
+
+func (f Field) fixOf(n *node) string {
 	if n.value == nil && !f.Required {
-		fix = "remove it, or " + fix
+		return "remove it, or " + f.Fix()
 	}
-	return &Fault{n.path, "is " + n.typeName() + ", not " + want, fix}
+	return f.Fix()
 }
 
-// fix says what to write there and where to find it.
-func (f Field) fix() string {
+// Fix says what to write there and where to find it.
+func (f Field) Fix() string {
 	switch {
 	case f.Type == FieldTemplates:
 		return `write at least one, as {"usageType": "Generic", "content": "Your code is {{code}}."}`
@@ -188,14 +192,10 @@ func (f Field) fix() string {
 	}
 }
 
-func unknownFault(path, what, word string, known []string) Fault {
-	f := Fault{
-		Path:    path,
-		Message: "is not a known " + what,
-		Fix:     fmt.Sprintf("remove it; the known ones are %s", strings.Join(known, ", ")),
-	}
+func unknownFault(path, what, word string, known []string) connector.Fault {
+	fix := fmt.Sprintf("remove it; the known ones are %s", strings.Join(known, ", "))
 	if near := Nearest(word, known); near != "" {
-		f.Fix = fmt.Sprintf("write %q if that is meant, else remove it", near)
+		fix = fmt.Sprintf("write %q if that is meant, else remove it", near)
 	}
-	return f
+	return fault(path, "is not a known "+what, fix)
 }

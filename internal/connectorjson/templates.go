@@ -1,12 +1,11 @@
-package connector
+package connectorjson
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
-	"golang.org/x/text/language"
-
+	"github.com/sixdigit/sixdigit/connector"
 	"github.com/sixdigit/sixdigit/sms"
 )
 
@@ -24,14 +23,14 @@ func payloadNames() []string { return []string{CodePlaceholder, "link", "locale"
 
 // readTemplates returns one template for each element, the zero Template where
 // the element has faults, so that indexes stay those of the file.
-func readTemplates(n *node) (templates []sms.Template, faults []Fault) {
+func readTemplates(n *node) (templates []sms.Template, faults []connector.Fault) {
 	elems, ok := n.value.([]*node)
 	field := Field{Type: FieldTemplates, Required: true}
 	switch {
 	case !ok:
-		return nil, []Fault{*field.wrongType(n, "an array")}
+		return nil, []connector.Fault{fault(n.path(), wrongType(n, "an array"), field.Fix())}
 	case len(elems) == 0:
-		return nil, []Fault{{n.path, "is empty", field.fix()}}
+		return nil, []connector.Fault{fault(n.path(), "is empty", field.Fix())}
 	}
 	first := map[string]string{} // usage type and locale, to the path that had it first
 	for _, e := range elems {
@@ -42,39 +41,28 @@ func readTemplates(n *node) (templates []sms.Template, faults []Fault) {
 		} else {
 			templates = append(templates, t)
 		}
-		if t.Usage == "" || faulty(fs, e.path+"/locale") {
+		if t.Usage == "" || faulty(fs, e.path()+"/locale") {
 			continue // nothing to compare with the others
 		}
-		key := string(t.Usage) + " " + canonicalLocale(t.Locale)
+		locale, _ := sms.ParseLocale(t.Locale) // "" for none
+		key := string(t.Usage) + " " + locale
 		if at, twice := first[key]; twice {
-			faults = append(faults, Fault{
-				Path:    e.path,
-				Message: "has the usage type and locale of " + at,
-				Fix:     "keep one of the two, or give them different locales",
-			})
+			faults = append(faults, fault(e.path(), "has the usage type and locale of "+at, "keep one of the two, or give them different locales"))
 			continue
 		}
-		first[key] = e.path
+		first[key] = e.path()
 	}
 	return templates, faults
 }
 
-func faulty(faults []Fault, path string) bool {
-	return slices.ContainsFunc(faults, func(f Fault) bool { return f.Path == path })
+func faulty(faults []connector.Fault, path string) bool {
+	return slices.ContainsFunc(faults, func(f connector.Fault) bool { return f.Path == path })
 }
 
-// canonicalLocale makes "en-us" and "en-US" one locale.
-func canonicalLocale(s string) string {
-	if tag, err := language.Parse(s); err == nil {
-		return tag.String()
-	}
-	return s
-}
-
-func readTemplate(n *node) (t sms.Template, faults []Fault) {
+func readTemplate(n *node) (t sms.Template, faults []connector.Fault) {
 	members, ok := n.value.([]member)
 	if !ok {
-		return t, []Fault{{n.path, "is " + n.typeName() + ", not an object", `write {"usageType": …, "content": …}`}}
+		return t, []connector.Fault{fault(n.path(), "is "+n.typeName()+", not an object", `write {"usageType": …, "content": …}`)}
 	}
 	var usage, content bool
 	for _, m := range members {
@@ -88,14 +76,14 @@ func readTemplate(n *node) (t sms.Template, faults []Fault) {
 		case "locale":
 			faults = append(faults, readLocale(m.node, &t)...)
 		default:
-			faults = append(faults, unknownFault(m.path, "template field", m.name, []string{"usageType", "content", "locale"}))
+			faults = append(faults, unknownFault(m.path(), "template field", m.name, []string{"usageType", "content", "locale"}))
 		}
 	}
 	if !usage {
-		faults = append(faults, Fault{n.path + "/usageType", "is missing", usageFix()})
+		faults = append(faults, fault(n.path()+"/usageType", "is missing", usageFix()))
 	}
 	if !content {
-		faults = append(faults, Fault{n.path + "/content", "is missing", contentFix})
+		faults = append(faults, fault(n.path()+"/content", "is missing", contentFix))
 	}
 	return t, faults
 }
@@ -112,52 +100,48 @@ func usageNames() []string {
 	return names
 }
 
-func readUsage(n *node, t *sms.Template) []Fault {
+func readUsage(n *node, t *sms.Template) []connector.Fault {
 	s, ok := n.value.(string)
 	switch {
 	case !ok:
-		return []Fault{{n.path, "is " + n.typeName() + ", not a string", usageFix()}}
+		return []connector.Fault{fault(n.path(), "is "+n.typeName()+", not a string", usageFix())}
 	case s == "":
-		return []Fault{{n.path, "is empty", usageFix()}}
+		return []connector.Fault{fault(n.path(), "is empty", usageFix())}
 	case !sms.UsageType(s).Known():
-		f := unknownFault(n.path, "usage type", s, usageNames())
-		if Nearest(s, usageNames()) == "" {
-			f.Fix = usageFix()
-		}
-		return []Fault{f}
+		return []connector.Fault{unknownFault(n.path(), "usage type", s, usageNames())}
 	}
 	t.Usage = sms.UsageType(s)
 	return nil
 }
 
-func readContent(n *node, t *sms.Template) []Fault {
+func readContent(n *node, t *sms.Template) []connector.Fault {
 	s, ok := n.value.(string)
 	switch {
 	case !ok:
-		return []Fault{{n.path, "is " + n.typeName() + ", not a string", contentFix}}
+		return []connector.Fault{fault(n.path(), "is "+n.typeName()+", not a string", contentFix)}
 	case strings.TrimSpace(s) == "":
-		return []Fault{{n.path, "is empty", contentFix}}
+		return []connector.Fault{fault(n.path(), "is empty", contentFix)}
 	case !sms.UsesPlaceholder(s, CodePlaceholder):
-		return []Fault{{n.path, "has no {{code}}", "put {{code}} where the code goes: without it nobody gets a code"}}
+		return []connector.Fault{fault(n.path(), "has no {{code}}", "put {{code}} where the code goes: without it nobody gets a code")}
 	}
 	if length := sms.BodyLength(sample(s)); length > sms.MaxBody {
-		return []Fault{{n.path, fmt.Sprintf("makes a message of %d characters", length), fmt.Sprintf("shorten it to %d: longer ones are refused", sms.MaxBody)}}
+		return []connector.Fault{fault(n.path(), fmt.Sprintf("makes a message of %d characters", length), fmt.Sprintf("shorten it to %d: longer ones are refused", sms.MaxBody))}
 	}
 	t.Content = s
 	return nil
 }
 
-func readLocale(n *node, t *sms.Template) []Fault {
+func readLocale(n *node, t *sms.Template) []connector.Fault {
 	const fix = `write a language tag such as "en" or "pt-BR", or leave the field out for the template that serves every language`
 	s, ok := n.value.(string)
 	switch {
 	case !ok:
-		return []Fault{{n.path, "is " + n.typeName() + ", not a string", fix}}
+		return []connector.Fault{fault(n.path(), "is "+n.typeName()+", not a string", fix)}
 	case s == "":
-		return []Fault{{n.path, "is empty", fix}}
+		return []connector.Fault{fault(n.path(), "is empty", fix)}
 	}
-	if _, err := language.Parse(s); err != nil {
-		return []Fault{{n.path, "is not a BCP 47 language tag", fix}}
+	if _, err := sms.ParseLocale(s); err != nil {
+		return []connector.Fault{fault(n.path(), "is not a BCP 47 language tag", fix)}
 	}
 	t.Locale = s
 	return nil
@@ -167,8 +151,8 @@ func sample(content string) string {
 	return sms.Render(content, map[string]any{CodePlaceholder: sampleCode})
 }
 
-// TemplateReport is what a template makes of a six-digit code.
-type TemplateReport struct {
+// Report is what a template makes of a six-digit code.
+type Report struct {
 	Usage    sms.UsageType `json:"usage_type"`
 	Locale   string        `json:"locale"`
 	Encoding sms.Encoding  `json:"encoding"`
@@ -177,10 +161,10 @@ type TemplateReport struct {
 	ForcedBy string        `json:"forced_by"`
 }
 
-// ReportTemplates measures each template with a six-digit code, as it is sent:
+// Reports measures each template with a six-digit code, as it is sent:
 // after Smart Encoding where smart is set.
-func ReportTemplates(templates []sms.Template, smart bool) []TemplateReport {
-	reports := make([]TemplateReport, 0, len(templates))
+func Reports(templates []sms.Template, smart bool) []Report {
+	reports := make([]Report, 0, len(templates))
 	for _, t := range templates {
 		if t.Content == "" {
 			continue // it has faults, which stand elsewhere
@@ -190,31 +174,31 @@ func ReportTemplates(templates []sms.Template, smart bool) []TemplateReport {
 			body = sms.SmartEncode(body)
 		}
 		size := sms.Measure(body)
-		reports = append(reports, TemplateReport{t.Usage, t.Locale, size.Encoding, size.Segments, size.Units, string(size.ForcedBy)})
+		reports = append(reports, Report{t.Usage, t.Locale, size.Encoding, size.Segments, size.Units, string(size.ForcedBy)})
 	}
 	return reports
 }
 
-// TemplateWarnings returns what is probably not meant about the templates of
+// Warnings returns what is probably not meant about the templates of
 // the file's templates field: encoding and length that cost money, placeholders
 // that few callers fill, usage types that nothing serves.
-func TemplateWarnings(templates []sms.Template, smart bool) []Warning {
-	var warnings []Warning
+func Warnings(templates []sms.Template, smart bool) []connector.Warning {
+	var warnings []connector.Warning
 	for i, t := range templates {
 		if t.Content == "" {
 			continue
 		}
 		path := fmt.Sprintf("/templates/%d/content", i)
-		r := ReportTemplates(templates[i:i+1], smart)[0]
+		r := Reports(templates[i:i+1], smart)[0]
 		if r.ForcedBy != "" {
-			warnings = append(warnings, Warning{path, encodingWarning(r, sample(t.Content), smart)})
+			warnings = append(warnings, warning(path, encodingWarning(r, sample(t.Content), smart)))
 		}
 		if r.Segments > 1 {
-			warnings = append(warnings, Warning{path, fmt.Sprintf("is sent and billed as %d segments", r.Segments)})
+			warnings = append(warnings, warning(path, fmt.Sprintf("is sent and billed as %d segments", r.Segments)))
 		}
 		for _, name := range sms.Placeholders(t.Content) {
 			if !usual(name) {
-				warnings = append(warnings, Warning{path, fmt.Sprintf("has {{%s}}, which is sent as it stands unless the caller's payload has it", name)})
+				warnings = append(warnings, warning(path, fmt.Sprintf("has {{%s}}, which is sent as it stands unless the caller's payload has it", name)))
 			}
 		}
 	}
@@ -226,10 +210,10 @@ func usual(placeholder string) bool {
 	return slices.Contains(payloadNames(), root)
 }
 
-func encodingWarning(r TemplateReport, body string, smart bool) string {
-	text := fmt.Sprintf("%s forces UCS-2: a segment holds 70 characters instead of 160, and this text takes %s", quoteRunes(r.ForcedBy), plural(r.Segments, "segment"))
+func encodingWarning(r Report, body string, smart bool) string {
+	text := fmt.Sprintf("%s forces UCS-2: a segment holds 70 characters instead of 160, and this text takes %s", quoteRunes(r.ForcedBy), count(r.Segments, "segment"))
 	if after := sms.Measure(sms.SmartEncode(body)); !smart && after.Encoding == sms.EncodingGSM7 {
-		text += fmt.Sprintf(`; with "smartEncoded": true it takes %s`, plural(after.Segments, "segment"))
+		text += fmt.Sprintf(`; with "smartEncoded": true it takes %s`, count(after.Segments, "segment"))
 	}
 	return text
 }
@@ -242,7 +226,7 @@ func quoteRunes(s string) string {
 	return strings.Join(quoted, ", ")
 }
 
-func usageWarnings(templates []sms.Template) []Warning {
+func usageWarnings(templates []sms.Template) []connector.Warning {
 	anyLocale := map[sms.UsageType]bool{}
 	someLocale := map[sms.UsageType]bool{}
 	for _, t := range templates {
@@ -268,12 +252,23 @@ func usageWarnings(templates []sms.Template) []Warning {
 			none = append(none, string(u))
 		}
 	}
-	var warnings []Warning
+	var warnings []connector.Warning
 	if len(none) > 0 {
-		warnings = append(warnings, Warning{"/templates", fmt.Sprintf("no template serves %s: such sends fail with \"template not found\"; a Generic template would serve them", strings.Join(none, ", "))})
+		warnings = append(warnings, warning("/templates", fmt.Sprintf("no template serves %s: such sends fail with \"template not found\"; a Generic template would serve them", strings.Join(none, ", "))))
 	}
 	if len(partly) > 0 {
-		warnings = append(warnings, Warning{"/templates", fmt.Sprintf("%s: only people whose language has a template are served, others' sends fail with \"template not found\"; add a template without locale", strings.Join(partly, ", "))})
+		warnings = append(warnings, warning("/templates", fmt.Sprintf("%s: only people whose language has a template are served, others' sends fail with \"template not found\"; add a template without locale", strings.Join(partly, ", "))))
 	}
 	return warnings
+}
+
+func warning(path, message string) connector.Warning {
+	return connector.Warning{Path: path, Message: message}
+}
+
+func count(n int, unit string) string {
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
 }

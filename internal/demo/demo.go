@@ -34,7 +34,7 @@ type Options struct {
 	Catalog *sms.Catalog
 	URL     string // where this program answers, for callbacks and links
 	Out     io.Writer
-	Code    func() (string, error)          // makes a code
+	Code    func() string                   // makes a code
 	Phone   func(e164 string) (text string) // reads the newest text off the phone
 }
 
@@ -116,11 +116,7 @@ func (d *Demo) send(ctx context.Context, id string, usage sms.UsageType, to phon
 	if err != nil {
 		return err
 	}
-	code, err := d.o.Code()
-	if err != nil {
-		return err
-	}
-	body := sms.Render(t.Content, map[string]any{connector.CodePlaceholder: code})
+	body := sms.Render(t.Content, map[string]any{"code": d.o.Code()})
 	size := sms.Measure(body)
 
 	d.printf("\n%s\n", usage)

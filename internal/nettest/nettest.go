@@ -1,4 +1,4 @@
-package connectortest
+package nettest
 
 import (
 	"bufio"

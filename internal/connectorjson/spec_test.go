@@ -1,8 +1,9 @@
-package connector_test
+package connectorjson_test
 
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -10,17 +11,18 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/sixdigit/sixdigit/connector"
+	"github.com/sixdigit/sixdigit/internal/connectorjson"
 	"github.com/sixdigit/sixdigit/sms"
 )
 
-func testSpec() connector.Spec {
-	return connector.Spec{
+func testSpec() connectorjson.Spec {
+	return connectorjson.Spec{
 		Title: "test",
-		Fields: []connector.Field{
-			{Name: "name", Type: connector.FieldString, Required: true, Pattern: `^N[0-9]{3}$`, Shape: "N and three digits", Where: "it stands on the box"},
-			{Name: "loud", Type: connector.FieldBool},
-			{Name: "seconds", Type: connector.FieldInteger, Min: 1, Max: 60},
-			{Name: "templates", Type: connector.FieldTemplates, Required: true},
+		Fields: []connectorjson.Field{
+			{Name: "name", Type: connectorjson.FieldString, Required: true, Pattern: `^N[0-9]{3}$`, Shape: "N and three digits", Where: "it stands on the box"},
+			{Name: "loud", Type: connectorjson.FieldBool},
+			{Name: "seconds", Type: connectorjson.FieldInteger, Min: 1, Max: 60},
+			{Name: "templates", Type: connectorjson.FieldTemplates, Required: true},
 		},
 	}
 }
@@ -29,7 +31,7 @@ const goodTemplates = `"templates": [{"usageType": "Generic", "content": "Your c
 
 func TestReadTakesWhatIsRight(t *testing.T) {
 	t.Parallel()
-	v, present, faults := testSpec().Read([]byte("\xef\xbb\xbf" + `{
+	v, faults, _ := testSpec().Read([]byte("\xef\xbb\xbf" + `{
 		"$schema": "./x.json", "name": "N123", "loud": true, "seconds": 6e1,
 		"templates": [
 			{"usageType": "Generic", "content": "{{code}}"},
@@ -38,7 +40,7 @@ func TestReadTakesWhatIsRight(t *testing.T) {
 	if len(faults) != 0 {
 		t.Fatalf("faults: %v", faults)
 	}
-	if v.String("name") != "N123" || !v.Bool("loud") || v.Int("seconds") != 60 || !present["name"] {
+	if v.String("name") != "N123" || !v.Bool("loud") || v.Int("seconds") != 60 || !v.Present("name") {
 		t.Errorf("got %q %v %d", v.String("name"), v.Bool("loud"), v.Int("seconds"))
 	}
 	want := []sms.Template{
@@ -111,7 +113,7 @@ func TestReadReportsEveryFault(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			_, _, faults := testSpec().Read([]byte(c.file))
+			_, faults, _ := testSpec().Read([]byte(c.file))
 			var got []string
 			for _, f := range faults {
 				got = append(got, f.Path+" "+f.Message)
@@ -151,7 +153,7 @@ func TestReadSaysWhereTheSyntaxBreaks(t *testing.T) {
 		{`{"a": ` + strings.Repeat("[", 20000), `expected fewer brackets`},
 	}
 	for _, c := range cases {
-		_, _, faults := testSpec().Read([]byte(c.file))
+		_, faults, _ := testSpec().Read([]byte(c.file))
 		if len(faults) != 1 || faults[0].Path != "" || !strings.Contains(faults[0].Message, c.want) || faults[0].Fix == "" {
 			t.Errorf("%.40q\n got %+v\nwant %s", c.file, faults, c.want)
 		}
@@ -160,7 +162,7 @@ func TestReadSaysWhereTheSyntaxBreaks(t *testing.T) {
 
 func TestNearestNameIsInTheFix(t *testing.T) {
 	t.Parallel()
-	_, _, faults := testSpec().Read([]byte(`{"name": "N123", "secnods": 5, "templates": [{"usageType": "signin", "content": "{{code}}"}]}`))
+	_, faults, _ := testSpec().Read([]byte(`{"name": "N123", "secnods": 5, "templates": [{"usageType": "signin", "content": "{{code}}"}]}`))
 	var fixes []string
 	for _, f := range faults {
 		fixes = append(fixes, f.Fix)
@@ -169,10 +171,10 @@ func TestNearestNameIsInTheFix(t *testing.T) {
 	if diff := cmp.Diff(want, fixes); diff != "" {
 		t.Error(diff)
 	}
-	if got := connector.Nearest("entirely different", []string{"seconds", "name"}); got != "" {
+	if got := connectorjson.Nearest("entirely different", []string{"seconds", "name"}); got != "" {
 		t.Errorf("Nearest finds %q where nothing is near", got)
 	}
-	if got := connector.Nearest(strings.Repeat("seconds", 1000), []string{"seconds"}); got != "" {
+	if got := connectorjson.Nearest(strings.Repeat("seconds", 1000), []string{"seconds"}); got != "" {
 		t.Errorf("Nearest finds %q for a long word", got)
 	}
 }
@@ -181,7 +183,7 @@ func TestNearestNameIsInTheFix(t *testing.T) {
 func TestFaultsQuoteNoValue(t *testing.T) {
 	t.Parallel()
 	const pasted = "9f8e7d6c5b4a39281706f5e4d3c2b1a0"
-	_, _, faults := testSpec().Read(fmt.Appendf(nil, `{"name": %q, "loud": %[1]q, "seconds": %[1]q, "templates": [{"usageType": %[1]q, "content": %[1]q, "locale": %[1]q}]}`, pasted))
+	_, faults, _ := testSpec().Read(fmt.Appendf(nil, `{"name": %q, "loud": %[1]q, "seconds": %[1]q, "templates": [{"usageType": %[1]q, "content": %[1]q, "locale": %[1]q}]}`, pasted))
 	if len(faults) < 6 {
 		t.Fatalf("only %d faults", len(faults))
 	}
@@ -189,7 +191,7 @@ func TestFaultsQuoteNoValue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, shown := range []string{string(text), connector.ConfigFault(faults).Error()} {
+	for _, shown := range []string{string(text), (&connector.ConfigError{Faults: faults}).Error()} {
 		if strings.Contains(shown, pasted[:8]) {
 			t.Errorf("a fault quotes the value: %s", shown)
 		}
@@ -204,7 +206,7 @@ func TestTemplateWarnings(t *testing.T) {
 		{Usage: sms.UsageTest, Content: "{{code}}", Locale: "de"},
 	}
 	var got []string
-	for _, w := range connector.TemplateWarnings(templates, false) {
+	for _, w := range connectorjson.Warnings(templates, false) {
 		got = append(got, w.Path+" "+w.Message)
 	}
 	want := []string{
@@ -219,8 +221,40 @@ func TestTemplateWarnings(t *testing.T) {
 		t.Error(diff)
 	}
 	generic := []sms.Template{{Usage: sms.UsageGeneric, Content: "{{code}}"}}
-	if w := connector.TemplateWarnings(generic, false); len(w) != 0 {
+	if w := connectorjson.Warnings(generic, false); len(w) != 0 {
 		t.Errorf("a good template has warnings: %v", w)
+	}
+}
+
+// A long name over a long array: paths kept with every node would be quadratic.
+func TestReadTakesNoMoreThanTheFile(t *testing.T) {
+	file := `{"` + strings.Repeat("a", 60_000) + `": [1` + strings.Repeat(",1", 60_000) + `]}`
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, faults, _ := testSpec().Read([]byte(file))
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 200<<20 {
+		t.Errorf("reading %d kB allocated %d MB", len(file)>>10, got>>20)
+	}
+	if len(faults) != 3 {
+		t.Errorf("%d faults, want 3", len(faults))
+	}
+}
+
+// The loader and the catalog agree on what a locale is and which are the same.
+func TestLocalesAreTheCatalogs(t *testing.T) {
+	t.Parallel()
+	for _, locales := range [][]string{{"und"}, {"und-US"}, {"x-abcdef"}, {"nb", "no"}, {"zh", "cmn"}, {"en", "en-US"}, {"iw", "he"}, {"sr-Latn", "sr"}} {
+		var file []string
+		var templates []sms.Template
+		for _, l := range locales {
+			file = append(file, fmt.Sprintf(`{"usageType": "Test", "content": "{{code}}", "locale": %q}`, l))
+			templates = append(templates, sms.Template{Usage: sms.UsageTest, Content: "{{code}}", Locale: l})
+		}
+		_, faults, _ := testSpec().Read([]byte(`{"name": "N123", "templates": [` + strings.Join(file, ",") + `]}`))
+		if _, err := sms.NewCatalog(templates); (err == nil) != (len(faults) == 0) {
+			t.Errorf("%v: the loader says %v, the catalog %v", locales, faults, err)
+		}
 	}
 }
 
@@ -231,7 +265,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("\xef\xbb\xbf{}"))
 	spec := testSpec()
 	f.Fuzz(func(t *testing.T, data []byte) {
-		v, _, faults := spec.Read(data)
+		v, faults, _ := spec.Read(data)
 		for _, fault := range faults {
 			if fault.Message == "" || fault.Fix == "" {
 				t.Errorf("an empty fault: %+v", fault)
