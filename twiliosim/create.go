@@ -33,7 +33,7 @@ func (s *Server) createMessage(x *exchange) (int, any, *apiError) {
 	}
 	m.fate = f.fate()
 	m.target = parseTarget(m.callback)
-	entry, answer := s.take(x, m, p, f.AcceptThen != "", now)
+	entry, answer := s.take(m, p, f.AcceptThen != "", now)
 	switch f.AcceptThen {
 	case "hang":
 		x.hang()
@@ -51,7 +51,7 @@ func (s *Server) createMessage(x *exchange) (int, any, *apiError) {
 }
 
 // take keeps the message: from here on it goes out.
-func (s *Server) take(x *exchange, m *message, p params, lost bool, now time.Time) (int64, *messageJSON) {
+func (s *Server) take(m *message, p params, lost bool, now time.Time) (int64, *messageJSON) {
 	prefix := "SM"
 	if m.media > 0 {
 		prefix = "MM"

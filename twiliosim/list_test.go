@@ -185,3 +185,35 @@ func TestPageQueryKeepsFilters(t *testing.T) {
 		t.Errorf("next page %s: %v", next, err)
 	}
 }
+
+// TestEmptyLists: a list that is always empty, or of one, is paged as any other.
+func TestEmptyLists(t *testing.T) {
+	t.Parallel()
+	s := newSim(t, Options{Step: time.Hour})
+	media := strings.TrimSuffix(s.messagesPath(), ".json") + "/" + s.text(t) + "/Media.json"
+	service := v1 + "Services/" + s.o.MessagingServiceSID
+	for path, items := range map[string]int{
+		media: 0, "/2010-04-01/Accounts.json": 1, service + "/ShortCodes": 0, service + "/AlphaSenders": 0,
+	} {
+		r := s.ask("GET", path+"?PageSize=7", "")
+		if r.code != 200 {
+			t.Fatal(path, r)
+		}
+		m := r.json(t)
+		if meta, ok := m["meta"].(map[string]any); ok {
+			m["page_size"] = meta["page_size"]
+		}
+		n := -1
+		for _, v := range m {
+			if list, ok := v.([]any); ok {
+				n = len(list)
+			}
+		}
+		if n != items || m["page_size"] != 7.0 {
+			t.Errorf("%s: %d items, page_size %v", path, n, m["page_size"])
+		}
+		if r := s.ask("GET", path+"?PageSize=x", ""); r.code != 400 || r.errorCode(t) != 20422 {
+			t.Errorf("%s, a bad size: %v", path, r)
+		}
+	}
+}

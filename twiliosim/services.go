@@ -249,6 +249,6 @@ var usecases = []usecaseJSON{
 }
 
 // listUsecases answers GET Services/Usecases.
-func (s *Server) listUsecases(x *exchange) (int, any, *apiError) {
+func (s *Server) listUsecases(*exchange) (int, any, *apiError) {
 	return http.StatusOK, map[string]any{"usecases": usecases}, nil
 }

@@ -128,8 +128,8 @@ func riskField(cfg Config) string {
 	return "&RiskCheck=enable"
 }
 
-// form writes the form of a send. By hand: url.Values would sort and copy all
-// of it, which is a tenth of what a send costs.
+// form writes the form of a send. By hand: url.Values would sort and copy all of
+// it (docs/adr/0008-the-send-is-tuned.md).
 func (c *Client) form(m connector.Message) []byte {
 	to, body := m.To.E164(), m.Body.Reveal()
 	const fields = 160 // the names and numbers beside the values
