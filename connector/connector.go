@@ -51,7 +51,8 @@ type Message struct {
 	// for no reports.
 	CallbackURL string
 	// Validity is how long the provider may try before it gives up; 0 leaves
-	// it to the connector's config. A code's text should not outlive the code.
+	// it to the connector's config. A code's text should not outlive the code;
+	// one whose time is over, a negative Validity, is not sent.
 	Validity time.Duration
 	// WantFeedback announces that Feedback will be called for this text.
 	WantFeedback bool

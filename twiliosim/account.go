@@ -134,9 +134,12 @@ func (s *Server) deleteKey(x *exchange) (int, any, *apiError) {
 // The keys of the registry.
 
 func (g *registry) newKey(ids *idSource, name string, main bool) apiKey {
-	k := &apiKey{sid: ids.sid("SK"), secret: ids.secret(), name: name, main: main, created: time.Now()}
+	k := &apiKey{sid: ids.sid("SK"), secret: ids.secret(), name: short(name), main: main, created: time.Now()}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if len(g.keys) >= maxKept {
+		g.keys = slices.Delete(g.keys, 0, 1) // the oldest makes room
+	}
 	g.keys = append(g.keys, k)
 	return *k
 }

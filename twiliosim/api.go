@@ -102,8 +102,8 @@ func (x *exchange) answer(n int64) (int, any, *apiError) {
 	switch {
 	case s.ctx.Err() != nil:
 		return 0, nil, refuse(20503)
-	case crossSite(x.r) || fromBrowser(x.r) && !s.localHost(x.r.Host):
-		return 0, nil, newAPIError(http.StatusForbidden, 20003, "The simulator answers no web page but its own; see AllowedHosts")
+	case crossSite(x.r) || !s.restHost(x.r.Host):
+		return 0, nil, newAPIError(http.StatusForbidden, 20003, "The simulator answers no web page but its own, and no host name that could be one; see AllowedHosts")
 	case s.o.MaxConcurrent > 0 && n > int64(s.o.MaxConcurrent):
 		return 0, nil, refuse(20429)
 	}
@@ -215,26 +215,29 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(buf.Bytes()) // the client may be gone; nobody is left to tell
 }
 
-// fromBrowser guesses whether a web browser made the request. A page that
-// rebinds its own host name to a loopback address could otherwise read the
-// texts through the REST API, since the default credentials are public. No
-// Twilio SDK sends any of these; Node's fetch sends the language *.
-func fromBrowser(r *http.Request) bool {
-	h := r.Header
-	language := h.Get("Accept-Language")
-	return h.Get("Origin") != "" || h.Get("Referer") != "" || h.Get("Sec-Fetch-Site") != "" ||
-		language != "" && language != "*" || strings.HasPrefix(h.Get("User-Agent"), "Mozilla/")
+// restHost reports whether a REST request's Host header may stand there. The
+// default credentials are public: a web page that rebinds its own host name to
+// this machine could otherwise read the texts. A page has a name with a dot
+// from somebody's domain; Twilio's own names, addresses and the undotted names
+// of a private network cannot be rebound.
+func (s *Server) restHost(host string) bool {
+	name := hostName(host)
+	return s.localHost(host) || net.ParseIP(name) != nil || !strings.Contains(name, ".") ||
+		name == "twilio.com" || strings.HasSuffix(name, ".twilio.com")
+}
+
+// hostName is a Host header without port and brackets, in lower case.
+func hostName(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
 }
 
 // localHost reports whether a Host header names this machine: a loopback
 // address, localhost, or one of Options.AllowedHosts.
 func (s *Server) localHost(host string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	}
-	name = strings.ToLower(strings.Trim(name, "[]"))
-	name = strings.TrimSuffix(name, ".")
+	name := hostName(host)
 	if ip := net.ParseIP(name); ip != nil && ip.IsLoopback() {
 		return true
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -231,7 +230,7 @@ func (d *dispatcher) deliver(c call) {
 		if over || try >= t.retries || t.policy&f == 0 {
 			d.failed.Add(1)
 			d.s.o.Logger.Warn("callback failed", "message", c.m.sid, "status", c.status, "host", req.URL.Host,
-				"failure", f.String(), "tries", try+1, "ignored_override", t.bad, slog.Any("error", shorten(err)))
+				"failure", f.String(), "tries", try+1, "ignored_override", t.bad, "error", shorten(err))
 			return
 		}
 	}
@@ -285,7 +284,7 @@ func (d *dispatcher) attempt(req *http.Request, body string, t *target) (failure
 		}
 		return failConnect, err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // lets the connection be reused
 	switch resp.StatusCode / 100 {
 	case 2:

@@ -209,14 +209,20 @@ func TestForeignPages(t *testing.T) {
 	})
 }
 
-// TestForeignPagesOnTheAPI: programs may use any name, browsers may not.
+// TestForeignPagesOnTheAPI: a name that a web page could have is refused,
+// whatever else the request says of itself.
 func TestForeignPagesOnTheAPI(t *testing.T) {
 	t.Parallel()
 	s := newSim(t, Options{})
 	s.text(t)
 	runForeign(t, s, []foreignCase{
 		{"GET", s.messagesPath(), []string{"Host", "api.twilio.com"}, true},
-		{"GET", s.messagesPath(), []string{"Host", "anything.example", "User-Agent", "twilio-go/1.31.0"}, true},
+		{"GET", s.messagesPath(), []string{"Host", "anything.example", "User-Agent", "twilio-go/1.31.0"}, false},
+		{"GET", s.messagesPath(), []string{"Host", "evil.example:8010", "User-Agent", "x", "Accept-Language", "*"}, false},
+		{"GET", s.messagesPath(), []string{"Host", "eviltwilio.com"}, false},
+		{"GET", s.messagesPath(), []string{"Host", "api.twilio.com.evil.example"}, false},
+		{"GET", s.messagesPath(), []string{"Host", "192.168.1.5:8010"}, true},
+		{"GET", s.messagesPath(), []string{"Host", "[fd00::1]:8010"}, true},
 		{"GET", s.messagesPath(), []string{"Host", "evil.example", "User-Agent", "Mozilla/5.0 (X11)"}, false},
 		{"GET", s.messagesPath(), []string{"Host", "twilio:8080", "User-Agent", "node", "Accept-Language", "*", "Sec-Fetch-Mode", "cors"}, true},
 		{"GET", s.messagesPath(), []string{"Host", "evil.example", "Accept-Language", "en"}, false},

@@ -174,7 +174,7 @@ func TestLatency(t *testing.T) {
 		start = time.Now()
 		func() {
 			defer func() {
-				if r := recover(); r != http.ErrAbortHandler {
+				if r := recover(); r != any(http.ErrAbortHandler) {
 					t.Errorf("panic %v, want the request aborted", r)
 				}
 			}()

@@ -150,11 +150,14 @@ func (g *registry) buy(ids *idSource, p params, acct *account) (number, *apiErro
 	case acct.trial && len(g.numbers) > 0:
 		return number{}, refuse(21404)
 	}
+	if e := full(len(g.numbers)); e != nil && !acct.test {
+		return number{}, e
+	}
 	n := newNumber(ids.sid("PN"), phone, time.Now())
 	if name := p.get("FriendlyName"); name != "" {
-		n.friendly = name
+		n.friendly = short(name)
 	}
-	n.addressSID = p.get("AddressSid")
+	n.addressSID = short(p.get("AddressSid"))
 	if n.address != "none" && n.addressSID == "" {
 		return number{}, refuse(21631)
 	}

@@ -102,7 +102,7 @@ func (s *Server) runProgress() {
 		case <-s.ctx.Done():
 			return
 		case <-t.C:
-			if wait, any := s.advance(time.Now()); any {
+			if wait, more := s.advance(time.Now()); more {
 				t.Reset(wait)
 			}
 		case <-s.box.wake:
@@ -121,7 +121,7 @@ func untilDue(at int64, now time.Time) time.Duration {
 
 // advance takes all steps that are due, in bounded batches so that creates are
 // not kept waiting, and tells how long it is to the next.
-func (s *Server) advance(now time.Time) (wait time.Duration, any bool) {
+func (s *Server) advance(now time.Time) (wait time.Duration, more bool) {
 	const batch = 512
 	b := s.box
 	for {
@@ -216,5 +216,5 @@ func (s *Server) nextStatus(m *message, now time.Time) (status string, code int)
 func pickFrom(pool []string, to string) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(to))
-	return pool[int(h.Sum32()%uint32(len(pool)))]
+	return pool[int(uint64(h.Sum32())%uint64(len(pool)))]
 }

@@ -232,8 +232,9 @@ func TestPickFromIsSticky(t *testing.T) {
 	seen := map[string]bool{}
 	for i := range 100 {
 		to := fmt.Sprintf("+1415555%04d", i)
-		seen[pickFrom(pool, to)] = true
-		if pickFrom(pool, to) != pickFrom(pool, to) {
+		first := pickFrom(pool, to)
+		seen[first] = true
+		if pickFrom(pool, to) != first {
 			t.Fatal("two senders for one recipient")
 		}
 	}

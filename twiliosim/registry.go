@@ -1,6 +1,7 @@
 package twiliosim
 
 import (
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -130,4 +131,27 @@ func (g *registry) owns(phone string) (owned, sms bool) {
 	defer g.mu.RUnlock()
 	n := g.numberBy(phone)
 	return n != nil, n != nil && n.sms
+}
+
+// Bounds of what is kept beside the texts: far beyond what a test needs, and
+// little memory.
+const (
+	maxKept = 1000 // keys, services and numbers, of each
+	maxName = 64   // characters of a friendly name, Twilio's own limit
+)
+
+// full refuses one more of what there are n of.
+func full(n int) *apiError {
+	if n < maxKept {
+		return nil
+	}
+	return newAPIError(http.StatusBadRequest, 20422, "The simulator keeps 1,000 of these; delete some")
+}
+
+// short cuts a friendly name.
+func short(name string) string {
+	if r := []rune(name); len(r) > maxName {
+		return string(r[:maxName])
+	}
+	return name
 }

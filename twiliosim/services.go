@@ -167,6 +167,9 @@ func (s *Server) createService(x *exchange) (int, any, *apiError) {
 	}
 	s.reg.mu.Lock()
 	defer s.reg.mu.Unlock()
+	if e := full(len(s.reg.services)); e != nil {
+		return 0, nil, e
+	}
 	s.reg.services = append(s.reg.services, v)
 	return http.StatusCreated, v.resource(x), nil
 }

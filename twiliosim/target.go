@@ -70,8 +70,8 @@ func parseTarget(raw string) *target {
 		retries: 1, policy: failConnect,
 	}
 	var fragment string
-	var any bool
-	if t.url, fragment, any = strings.Cut(raw, "#"); !any {
+	var overrides bool
+	if t.url, fragment, overrides = strings.Cut(raw, "#"); !overrides {
 		return t
 	}
 	for pair := range strings.SplitSeq(fragment, "&") {

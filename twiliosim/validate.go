@@ -116,9 +116,15 @@ func (s *Server) validate(p params, acct *account, now time.Time) (*message, *ap
 	return m, nil
 }
 
+// maxAddress bounds To, which is kept: a channel's addresses have no length of
+// their own.
+const maxAddress = 256
+
 func (s *Server) checkTo(_ params, acct *account, m *message) *apiError {
 	channel, number := channelOf(m.to)
 	switch {
+	case len(m.to) > maxAddress:
+		return refuse(21211, m.to[:maxAddress])
 	case isShortCode(m.to):
 		return refuse(21265, m.to)
 	case channel == "messenger":

@@ -15,10 +15,11 @@ type body interface {
 	unread() bool
 }
 
-// plainBody is for net/http's transport. That sends the header and the body in
-// one packet only when the body is of a type it knows, a bytes.Reader; the
-// second packet is a quarter of what a send costs. It has ended its own
-// reading by the time it returns an error, so looking at the reader is safe.
+// plainBody is for the Client's own pool, which speaks HTTP/1. net/http sends
+// the header and the body in one packet only when the body is of a type it
+// knows, a bytes.Reader; the second packet is a quarter of what a send costs.
+// Its HTTP/1 has ended its own reading by the time it returns an error, so
+// looking at the reader is safe. Its HTTP/2 has not.
 type plainBody struct {
 	reader bytes.Reader
 	copied atomic.Bool
@@ -39,7 +40,7 @@ func (b *plainBody) again() (io.ReadCloser, error) {
 
 func (b *plainBody) unread() bool { return !b.copied.Load() && b.reader.Len() == len(b.form) }
 
-// guardedBody is for any other RoundTripper, which may go on reading after it
+// guardedBody is for a RoundTripper from Options, which may go on reading after it
 // has returned an error (http.RoundTripper allows that). Asked whether it is
 // unread, it seals itself: who comes to read it later gets an error in place
 // of the form, so the answer stays true.

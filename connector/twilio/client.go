@@ -51,7 +51,6 @@ type Client struct {
 
 	transport http.RoundTripper
 	pool      *http.Transport // transport, when it is ours to close
-	standard  bool            // transport is net/http's
 	places    chan struct{}   // one in it for each request under way
 	timeout   time.Duration
 	now       func() time.Time
@@ -110,7 +109,6 @@ func New(cfg Config, opts Options) (*Client, error) {
 		c.pool = newPool(n)
 		c.transport = c.pool
 	}
-	_, c.standard = c.transport.(*http.Transport)
 	return c, nil
 }
 

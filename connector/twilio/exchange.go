@@ -61,6 +61,9 @@ func (c *Client) exchange(ctx context.Context, r call) (answer, *connector.Error
 	}
 	defer func() { _ = resp.Body.Close() }()
 	a := answer{status: resp.StatusCode, header: resp.Header}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return a, nil // its body is the bare connection, which no deadline ends
+	}
 	a.body, a.err = readAnswer(resp, r.limit)
 	if a.err != nil && ctx.Err() != nil {
 		a.err = ctx.Err()
@@ -93,7 +96,7 @@ func (c *Client) request(ctx context.Context, r call) (*http.Request, body) {
 	req.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
 	req.ContentLength = int64(len(r.form))
 	var b body
-	if c.standard {
+	if c.pool != nil {
 		b = newPlainBody(req, r.form)
 	} else {
 		b = newGuardedBody(req, r.form)

@@ -60,6 +60,7 @@ func TestFaults(t *testing.T) {
 		{name: "HTML of 200", server: answering(200, nil, "<html>Sign in to the network</html>"), outcome: maybe, kind: kindTemporary, actions: actFailover, status: 200},
 		{name: "204", server: answering(204, nil, ""), outcome: maybe, kind: kindTemporary, actions: actFailover, status: 204},
 		{name: "half a refusal", server: raw(then("HTTP/1.1 400 Bad Request\r\nContent-Length: 900\r\n\r\n{\"code\": 21211,", nil)), outcome: connector.OutcomeRefused, kind: kindUnclassified, actions: actTell | actPage, status: 400},
+		{name: "101 and silence", server: raw(then("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", untilClosed)), outcome: maybe, kind: kindUnclassified, actions: actPage, status: 101},
 		{name: "redirect 302", server: answering(302, http.Header{"Location": {"/"}}, ""), outcome: maybe, kind: kindUnclassified, actions: actPage, status: 302},
 		{name: "redirect 307", server: answering(307, http.Header{"Location": {"/"}}, ""), outcome: maybe, kind: kindUnclassified, actions: actPage, status: 307},
 		{name: "redirect 308", server: answering(308, http.Header{"Location": {"http://192.0.2.1/"}}, ""), outcome: maybe, kind: kindUnclassified, actions: actPage, status: 308},
@@ -106,6 +107,9 @@ func (f fault) run(t *testing.T) {
 	}
 	connectortest.NoSecrets(t, err, testSecrets...)
 }
+
+// untilClosed keeps the connection for as long as the client does.
+func untilClosed(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
 // raw reads a request and runs after; the connection is closed behind it.
 func raw(after func(net.Conn)) func(*testing.T) (string, *x509.CertPool) {

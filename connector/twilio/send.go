@@ -44,6 +44,8 @@ func check(m connector.Message) *connector.Error {
 		return unfit(kindSender, actPage, sayFault, "the message's body is not UTF-8")
 	case len(body) > sms.MaxBody && sms.BodyLength(body) > sms.MaxBody:
 		return unfit(kindSender, actPage, sayFault, "the message's body is longer than 1,600 characters")
+	case m.Validity < 0:
+		return unfit(kindTemporary, 0, sayWait, "the message's time is over")
 	}
 	return nil
 }

@@ -146,7 +146,6 @@ func TestValidity(t *testing.T) {
 		{time.Hour, time.Minute, 60},
 		{0, time.Nanosecond, 1},
 		{0, 1999 * time.Millisecond, 1},
-		{0, -time.Second, 1}, // the code is dead already
 		{0, 10 * time.Hour, 36000},
 		{0, 10*time.Hour + time.Second, 36000},
 		{0, 1 << 62, 36000},
@@ -155,6 +154,18 @@ func TestValidity(t *testing.T) {
 		if got := c.validFor(connector.Message{Validity: tt.message}); got != tt.want {
 			t.Errorf("config %v, message %v: %d s, want %d", tt.config, tt.message, got, tt.want)
 		}
+	}
+}
+
+// A code whose time is over is not sent.
+func TestNoTimeLeft(t *testing.T) {
+	t.Parallel()
+	baseURL, got := recorder(t, http.StatusCreated, messageJSON("accepted", "null"))
+	m := testMsg(t)
+	m.Validity = -time.Nanosecond
+	_, err := newTestClient(t, testConfig(baseURL), Options{}).Send(t.Context(), m)
+	if e := asError(t, err); e.Outcome != notProcessed || e.Actions != 0 || got.Method != "" {
+		t.Errorf("%v, %s; the server saw %q", err, e.Outcome, got.Method)
 	}
 }
 
