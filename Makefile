@@ -34,8 +34,9 @@ fmt: ## format the Go code
 	$(GO) -C tools fmt ./...
 
 .PHONY: vet
-vet: ## run go vet
+vet: ## run go vet; is go.mod tidy?
 	$(GO) vet ./...
+	$(GO) mod tidy -diff
 	$(GO) -C tools vet ./testsum
 
 .PHONY: lint

@@ -27,8 +27,7 @@
 // One handler serves every product: /2010-04-01/… is api.twilio.com, /v1/… is
 // messaging.twilio.com, whatever the Host header says. It speaks JSON only: a
 // v2010 path without .json answers 404. All state is in memory and bounded.
-package twiliosim
-
+//
 // Where Twilio's documentation is silent or disagrees with itself, this is
 // what the simulator does:
 //
@@ -46,3 +45,4 @@ package twiliosim
 //     a TLS handshake that fails counts as a connection that failed.
 //   - 429 carries Retry-After only if a fault asks for it.
 //   - Retention parameters are checked and have no effect.
+package twiliosim

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/sixdigit/sixdigit/connector"
@@ -46,10 +47,17 @@ func (c checkCmd) Run(s streams) error {
 	return nil
 }
 
-func writeReport(w io.Writer, file string, r app.Report) {
+func writeFaults(w io.Writer, r app.Report) {
 	for _, f := range r.Faults {
 		_, _ = fmt.Fprintf(w, "fault    %s %s\n         %s\n", place(f.Path), f.Message, f.Fix)
 	}
+}
+
+func writeReport(w io.Writer, file string, r app.Report) {
+	if file == "-" {
+		file = "standard input"
+	}
+	writeFaults(w, r)
 	for _, warn := range r.Warnings {
 		_, _ = fmt.Fprintf(w, "warning  %s %s\n", place(warn.Path), warn.Message)
 	}
@@ -108,7 +116,9 @@ func (c sendCmd) Run(ctx context.Context, s streams) error {
 		return c.refuse(s, report)
 	}
 	for _, w := range report.Warnings {
-		_, _ = fmt.Fprintf(s.err, "warning: %s %s\n", place(w.Path), w.Message)
+		if w.Path == "" { // about the file itself; what check says of its fields is said there
+			_, _ = fmt.Fprintf(s.err, "warning: %s %s\n", place(w.Path), w.Message)
+		}
 	}
 	if err != nil {
 		return c.failed(s, err)
@@ -126,7 +136,7 @@ func (c sendCmd) refuse(s streams, report app.Report) error {
 			return err
 		}
 	} else {
-		writeReport(s.err, c.File, report)
+		writeFaults(s.err, report)
 	}
 	return &exitError{exitUsage, errors.New("nothing was sent")}
 }
@@ -140,9 +150,11 @@ type failureBody struct {
 	Kind         connector.Kind    `json:"kind"`
 	ProviderCode string            `json:"provider_code"`
 	Message      string            `json:"message"`
-	Advice       string            `json:"advice"`
+	Advice       string            `json:"advice"`      // in English
+	AdviceKey    connector.Advice  `json:"advice_key"`  // for translations
 	RetryAfter   int               `json:"retry_after"` // seconds; 0 when the provider did not say
 	Outcome      connector.Outcome `json:"outcome"`
+	Actions      []string          `json:"actions"`
 }
 
 func (c sendCmd) failed(s streams, err error) error {
@@ -151,7 +163,12 @@ func (c sendCmd) failed(s streams, err error) error {
 		return err
 	}
 	if c.JSON {
-		body := failureBody{e.Kind, e.ProviderCode, e.Error(), e.Advice.Text(e.RetryAfter), int((e.RetryAfter + time.Second - 1) / time.Second), e.Outcome}
+		body := failureBody{
+			Kind: e.Kind, ProviderCode: e.ProviderCode, Message: e.Error(),
+			Advice: e.Advice.Text(e.RetryAfter), AdviceKey: e.Advice,
+			RetryAfter: int((e.RetryAfter + time.Second - 1) / time.Second),
+			Outcome:    e.Outcome, Actions: strings.FieldsFunc(e.Actions.String(), func(r rune) bool { return r == ',' }),
+		}
 		if err := writeJSON(s.out, failure{body}); err != nil {
 			return err
 		}

@@ -31,6 +31,8 @@ func TestExitStatus(t *testing.T) {
 		{"", 0},
 		{"--help", 0},
 		{"version", 0},
+		{"--version", 0},
+		{"help", 0},
 		{"connector schema", 0},
 		{"connector check " + good, 0},
 		{"connector check " + bad, 2},

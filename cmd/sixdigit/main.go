@@ -74,8 +74,12 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 	if err != nil {
 		return complain(s, &exitError{exitUsage, err})
 	}
-	if len(args) == 0 {
+	// What people try first.
+	switch {
+	case len(args) == 0, args[0] == "help":
 		args = []string{"--help"}
+	case args[0] == "--version":
+		args = []string{"version"}
 	}
 	command, err := parser.Parse(args)
 	switch {

@@ -89,7 +89,7 @@ func TestReadConfigFaults(t *testing.T) {
 		want       []string
 	}{
 		{"nothing", `{}`, []string{"/accountSID is missing", "/authToken is missing", "/fromMessagingServiceSID is missing", "/templates is missing"}},
-		{"not JSON", `{`, []string{` not valid JSON at line 1, column 2: found the end of the file, expected more`}},
+		{"not JSON", `{`, []string{` is not valid JSON at line 1, column 2: found the end of the file, expected more`}},
 		{"no object", `[]`, []string{" holds an array, not an object"}},
 		{"two senders", withFields(`, "from": "+15005550006"`), []string{"/from stands beside fromMessagingServiceSID"}},
 		{"half a key", withFields(`, "apiKeySID": "SK0123456789abcdef0123456789abcdef"`), []string{"/apiKeySecret is missing beside apiKeySID"}},
@@ -98,7 +98,7 @@ func TestReadConfigFaults(t *testing.T) {
 		{"SIDs", strings.NewReplacer(cfgAccount, cfgAccount+"/../x", cfgService, cfgAccount).Replace(withFields("")), []string{
 			"/accountSID is not AC and 32 hexadecimal digits", "/fromMessagingServiceSID is not MG and 32 hexadecimal digits",
 		}},
-		{"a token with a line break", strings.Replace(withFields(""), cfgToken, cfgToken+`\n`, 1), []string{"/authToken is not the token's letters and digits"}},
+		{"a token with a line break", strings.Replace(withFields(""), cfgToken, cfgToken+`\n`, 1), []string{"/authToken holds a space or a line break"}},
 		{"validity", withFields(`, "validityPeriod": 36001`), []string{"/validityPeriod is not a whole number from 1 to 36000"}},
 	}
 	for _, from := range []string{"12", "+0123456789", "A sender of 14", "Acme!", "whatsapp:+15005550006", " Acme", "+99999999999"} {

@@ -83,9 +83,9 @@ func Demo(ctx context.Context, o DemoOptions) error {
 // of the simulator.
 func demoConfig(url string) twilio.Config {
 	return twilio.Config{
-		AccountSID:          simAccount,
-		AuthToken:           secret.New(simToken),
-		MessagingServiceSID: simService,
+		AccountSID:          twiliosim.DefaultAccountSID,
+		AuthToken:           secret.New(twiliosim.DefaultAuthToken),
+		MessagingServiceSID: twiliosim.DefaultMessagingServiceSID,
 		BaseURL:             url,
 		Templates: []sms.Template{
 			{Usage: sms.UsageRegister, Content: "Your sign-up code is {{code}}."},

@@ -28,7 +28,7 @@ func listen(ctx context.Context, addr string, fallback bool) (net.Listener, erro
 		ln, err = lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", addr, netCause(err))
+		return nil, fmt.Errorf("listen on %s: %w; name another address, as --listen 127.0.0.1:0 for a free port", addr, netCause(err))
 	}
 	return ln, nil
 }
@@ -79,6 +79,8 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, onStop func()) 
 	if err := srv.Shutdown(stop); err != nil {
 		_ = srv.Close() // slow clients: they had their time
 	}
-	<-failed
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
+	}
 	return nil
 }

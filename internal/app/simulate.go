@@ -12,13 +12,6 @@ import (
 // otherwise.
 const DefaultListen = "127.0.0.1:8010"
 
-// The simulator's default account, which needs no secret.
-const (
-	simAccount = "AC00000000000000000000000000000000"
-	simToken   = "11111111111111111111111111111111"
-	simService = "MG00000000000000000000000000000000"
-)
-
 // Simulate runs the simulated Twilio alone until ctx ends. What it prints ends
 // with a connector JSON that sends to it.
 func Simulate(ctx context.Context, addr string, out, errs io.Writer) error {
@@ -31,13 +24,14 @@ func Simulate(ctx context.Context, addr string, out, errs io.Writer) error {
 	if !loopback(ln.Addr()) {
 		_, _ = fmt.Fprintf(errs, "warning: %s is open to the network: everyone who reaches it can read the texts with the token below\n", ln.Addr())
 	}
-	_, _ = fmt.Fprintf(out, simulatorText, url, simAccount, simToken, simService)
+	_, _ = fmt.Fprintf(out, simulatorText, url, twiliosim.DefaultAccountSID, twiliosim.DefaultAuthToken, twiliosim.DefaultMessagingServiceSID)
 	return serve(ctx, ln, sim, func() { _ = sim.Close() })
 }
 
 const simulatorText = `A simulated Twilio listens on %[1]s
 Its phone: %[1]s/sim/   Control: %[1]s/sim/messages, /sim/faults, /sim/ledger
-Stop it with Ctrl-C. A connector JSON that sends to it:
+Stop it with Ctrl-C. A connector JSON that sends to it; save it as sim.json, then
+run sixdigit connector send sim.json --to +14155550134
 
 {
   "accountSID": "%[2]s",

@@ -47,9 +47,9 @@ func parseJSON(data []byte) (*node, []connector.Fault) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // some editors add a byte order mark
 	switch {
 	case len(data) > maxConfigBytes:
-		return nil, []connector.Fault{{Message: "the file is larger than 1 MiB", Fix: "name the connector JSON, which is a page of text"}}
+		return nil, []connector.Fault{{Message: "is larger than 1 MiB", Fix: "name the connector JSON, which is a page of text"}}
 	case len(bytes.TrimSpace(data)) == 0:
-		return nil, []connector.Fault{{Message: "the file is empty", Fix: "put the connector JSON into it: an object in curly brackets"}}
+		return nil, []connector.Fault{{Message: "is empty", Fix: "put the connector JSON into it: an object in curly brackets"}}
 	}
 	if f := invalidUTF8(data); f != nil {
 		return nil, []connector.Fault{*f}
@@ -162,7 +162,7 @@ func invalidUTF8(data []byte) *connector.Fault {
 	}
 	line, column := position(data, offset)
 	return &connector.Fault{
-		Message: fmt.Sprintf("line %d, column %d: not UTF-8", line, column),
+		Message: fmt.Sprintf("is not UTF-8 at line %d, column %d", line, column),
 		Fix:     "save the file as UTF-8",
 	}
 }
@@ -181,8 +181,14 @@ func syntaxFault(data []byte, err error) connector.Fault {
 	}
 	line, column := position(data, offset)
 	expected, fix := expectation(err)
+	switch {
+	case expected == "a value" && (found == "']'" || found == "'}'" || found == "','"):
+		fix = "remove a comma too many, or write the value"
+	case found == "'/'" || found == "'#'":
+		fix = "remove it: JSON has no comments"
+	}
 	return connector.Fault{
-		Message: fmt.Sprintf("not valid JSON at line %d, column %d: found %s, expected %s", line, column, found, expected),
+		Message: fmt.Sprintf("is not valid JSON at line %d, column %d: found %s, expected %s", line, column, found, expected),
 		Fix:     fix,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/sixdigit/sixdigit/connector"
 	"github.com/sixdigit/sixdigit/sms"
@@ -161,6 +162,8 @@ func (f Field) CheckString(s string) (problem string) {
 	switch {
 	case s == "":
 		return "is empty"
+	case f.Secret && strings.ContainsFunc(s, unicode.IsSpace):
+		return "holds a space or a line break" // mostly from copying it
 	case f.Pattern != "" && !regexp.MustCompile(f.Pattern).MatchString(s):
 		return "is not " + f.Shape
 	}

@@ -60,7 +60,7 @@ func TestReadReportsEveryFault(t *testing.T) {
 		name, file string
 		want       []string
 	}{
-		{"empty file", " \n", []string{" the file is empty"}},
+		{"empty file", " \n", []string{" is empty"}},
 		{"an array", `[]`, []string{" holds an array, not an object"}},
 		{"null", `null`, []string{" holds null, not an object"}},
 		{"nothing there", `{}`, []string{"/name is missing", "/templates is missing"}},
@@ -149,7 +149,7 @@ func TestReadSaysWhereTheSyntaxBreaks(t *testing.T) {
 		{`{"a": "b`, `line 1, column 9: found the end of the file, expected more`},
 		{`{"a": {`, `line 1, column 8: found the end of the file, expected more`},
 		{`{'a': 1}`, `line 1, column 2: found '\'', expected a name in double quotes`},
-		{"{\"a\": \"\xff\"}", `line 1, column 8: not UTF-8`},
+		{"{\"a\": \"\xff\"}", `is not UTF-8 at line 1, column 8`},
 		{`{"a": ` + strings.Repeat("[", 20000), `expected fewer brackets`},
 	}
 	for _, c := range cases {
