@@ -1,0 +1,262 @@
+package verify
+
+import (
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/text/language"
+
+	"github.com/sixdigit/sixdigit/phone"
+	"github.com/sixdigit/sixdigit/sms"
+)
+
+// Bounds of what a request brings along.
+const (
+	maxLocale        = 64
+	maxSession       = 256
+	maxMetadata      = 16
+	maxMetadataName  = 40
+	maxMetadataValue = 256
+)
+
+// order is a start that policy admits, with all that Decide needs: it draws
+// nothing and asks nobody.
+type order struct {
+	StartRequest
+	id       string
+	salt     Salt
+	length   int
+	test     bool
+	segments int
+	charges  []Charge
+}
+
+// admit applies the policy that needs no store.
+func (s *Service) admit(r StartRequest) (*order, error) {
+	o := &order{StartRequest: r}
+	if o.Channel == "" {
+		o.Channel = ChannelSMS
+	}
+	for _, rule := range []func(*order) error{
+		s.admitNumber, s.admitUsage, s.admitDomain, s.admitClient, s.admitLength, s.admitText,
+	} {
+		if err := rule(o); err != nil {
+			return nil, err
+		}
+	}
+	o.Metadata = maps.Clone(o.Metadata) // the caller's may change
+	o.charges = s.charges(o.App, o.To, o.ClientIP)
+	return o, nil
+}
+
+// admitNumber asks nothing of a test number: no text goes there.
+func (s *Service) admitNumber(o *order) error {
+	if o.To.IsZero() {
+		return &InvalidError{"to", "number_invalid", "no phone number in E.164 form"}
+	}
+	if t := s.policy.testNumber(o.App, o.To); t != nil && s.now().Before(t.Until) {
+		o.test, o.length = true, len(t.Code)
+		return nil
+	}
+	if !s.policy.AllCountries && !s.countries[o.To.Region()] {
+		return &InvalidError{"to", "country_not_allowed", "numbers of this country get no texts"}
+	}
+	line := o.To.Type()
+	switch {
+	case !slices.Contains(s.policy.RefusedLines, line):
+		return nil
+	case line == phone.TypeFixed:
+		return &InvalidError{"to", "use_call", "a fixed line gets no texts, and calls are not served yet"}
+	default:
+		return &InvalidError{"to", "number_kind", "numbers of this kind get no texts"}
+	}
+}
+
+func (s *Service) admitUsage(o *order) error {
+	if !o.Usage.Known() {
+		return &InvalidError{"usage_type", "usage_type_unknown", "no such usage type"}
+	}
+	return s.admitChannel(o.Channel)
+}
+
+func (s *Service) admitChannel(c Channel) error {
+	if c != ChannelSMS {
+		return &InvalidError{"channel", "channel_unsupported", "the only channel is sms"}
+	}
+	return nil
+}
+
+// admitDomain takes the app's own spelling of the domain.
+func (s *Service) admitDomain(o *order) error {
+	if o.Domain == "" {
+		return nil
+	}
+	for _, d := range s.policy.Apps[o.App].Domains {
+		if strings.EqualFold(d, o.Domain) {
+			o.Domain = d
+			return nil
+		}
+	}
+	return &InvalidError{"domain", "domain_not_allowed", "not one of the app's domains"}
+}
+
+func (s *Service) admitClient(o *order) error {
+	if !o.ClientIP.IsValid() && !s.policy.Apps[o.App].NoClientIP {
+		return &InvalidError{"client_ip", "client_ip_required", "the address of the person's device is needed for the limits"}
+	}
+	if len(o.Session) > maxSession {
+		return &InvalidError{"session", "session_invalid", "longer than 256 bytes"}
+	}
+	if len(o.Metadata) > maxMetadata {
+		return &InvalidError{"metadata", "metadata_invalid", "more than 16 entries"}
+	}
+	for name, value := range o.Metadata {
+		if len(name) > maxMetadataName || len(value) > maxMetadataValue {
+			return &InvalidError{"metadata", "metadata_invalid", "a name of more than 40 bytes, or a value of more than 256"}
+		}
+	}
+	return nil
+}
+
+func (s *Service) admitLength(o *order) error {
+	switch {
+	case o.test: // its code is fixed
+	case o.CodeLength == 0:
+		o.length = s.policy.CodeLength
+	case o.CodeLength < s.policy.CodeLength || o.CodeLength > MaxCodeLength:
+		return &InvalidError{"code_length", "code_length", "more than 10, or fewer than the service's own"}
+	default:
+		o.length = o.CodeLength
+	}
+	return nil
+}
+
+// admitText makes sure that there will be a text.
+func (s *Service) admitText(o *order) error {
+	if !validLocale(o.Locale) {
+		return &InvalidError{"locale", "locale_invalid", "no BCP 47 language tag"}
+	}
+	var err error
+	o.segments, err = s.segments(o.Usage, o.Locale, o.Domain, o.length)
+	return err
+}
+
+// validLocale passes a tag whose parts are well formed but unknown: it gets the
+// template without locale.
+func validLocale(locale string) bool {
+	if locale == "" {
+		return true
+	}
+	if len(locale) > maxLocale {
+		return false
+	}
+	_, err := language.Parse(locale)
+	var unknown language.ValueError
+	return err == nil || errors.As(err, &unknown)
+}
+
+// text makes the body. Only it and the callers of Sender see the code in clear.
+func (s *Service) text(usage sms.UsageType, locale, domain, code string) (string, error) {
+	t, err := s.templates.Choose(usage, locale)
+	if err != nil || !sms.UsesPlaceholder(t.Content, "code") {
+		return "", ErrNoTemplate
+	}
+	body := sms.Render(t.Content, map[string]any{"code": code, "locale": locale})
+	if domain == "" {
+		return body, nil
+	}
+	body, err = sms.WithOrigin(body, domain, code)
+	if err != nil {
+		return "", &InvalidError{"domain", "domain_not_allowed", "the text cannot carry a line for this domain"}
+	}
+	return body, nil
+}
+
+// segments measures a text before its code is known: all digits are alike to
+// the network.
+func (s *Service) segments(usage sms.UsageType, locale, domain string, length int) (int, error) {
+	body, err := s.text(usage, locale, domain, strings.Repeat("0", length))
+	if err != nil {
+		return 0, err
+	}
+	return sms.Measure(body).Segments, nil
+}
+
+// charges are what one text takes from the limits.
+func (s *Service) charges(app string, to phone.Number, client netip.Addr) []Charge {
+	return s.chargesFrom(app, to, s.network(client))
+}
+
+// network is the place of the client's address, zero when there is none.
+func (s *Service) network(client netip.Addr) MAC {
+	if !client.IsValid() {
+		return MAC{}
+	}
+	return s.keys.current.place(networkOf(client))
+}
+
+// chargesFrom are the charges of a text that a client on the network asks for.
+func (s *Service) chargesFrom(app string, to phone.Number, network MAC) []Charge {
+	all := make([]Charge, 0, 14)
+	keys := s.keys.current
+	l := &s.policy.Limits
+	number, prefix, country, everything := keys.place(to.E164()), keys.place(to.Prefix()), keys.place(countryOf(to)), keys.place("")
+	add := func(place MAC, app string, limits ...Limit) {
+		for _, l := range limits {
+			if l.Burst > 0 {
+				all = append(all, Charge{Limit: l, Key: keys.limitKey(l, app, place), Personal: place == number})
+			}
+		}
+	}
+	add(number, app, l.AppNumber, l.AppNumberDaily)
+	add(prefix, app, l.AppPrefix, l.AppPrefixDaily)
+	add(country, app, l.AppCountry, l.AppCountryDaily)
+	add(number, "", l.Number, l.NumberDaily)
+	add(prefix, "", l.Prefix)
+	add(everything, "", l.All, l.AllDaily)
+	if network != (MAC{}) {
+		add(network, app, l.AppIP, l.AppIPDaily)
+		add(network, "", l.IP)
+	}
+	return all
+}
+
+// networkOf is what counts as one client: an IPv4 address, or the /64 that one
+// IPv6 customer has to itself.
+func networkOf(a netip.Addr) string {
+	a = a.Unmap().WithZone("")
+	bits := 32
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits) // the bits fit the address
+	return p.String()
+}
+
+// countryOf names the number's country, or else its calling code.
+func countryOf(to phone.Number) string {
+	if r := to.Region(); r != "" {
+		return r
+	}
+	return "+" + strconv.Itoa(to.CountryCode())
+}
+
+// refunds are the charges to be given back for a text that came to nothing: the
+// person must not wait for our fault. The others stay. Each try has cost a
+// request to the provider, and whoever can make texts fail, with numbers that
+// are refused, would otherwise make as many as they like from one address.
+func refunds(charges []Charge, at time.Time) []Charge {
+	var back []Charge
+	for _, c := range charges {
+		if c.Personal {
+			c.At = at
+			back = append(back, c)
+		}
+	}
+	return back
+}

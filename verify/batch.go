@@ -1,0 +1,284 @@
+package verify
+
+import (
+	"fmt"
+	"time"
+)
+
+// idemLife is for how long an idempotency key is remembered.
+const idemLife = 24 * time.Hour
+
+// Batch applies operations to a store's rows, one after the other, and gathers
+// what they come to. An operation that fails leaves no trace; the next sees
+// what the earlier ones did. The rows are read through, and every row is
+// written once, however many operations touched it.
+//
+// All rules of consistency stand here, once: stores that load and save rows in
+// one transaction behave alike.
+type Batch struct {
+	now  time.Time
+	rows Rows
+
+	subjects      map[SubjectKey]entry[*Subject]
+	verifications map[string]entry[*Verification]
+	limits        map[LimitKey]entry[LimitRow]
+	idems         map[MAC]entry[*IdemRow]
+}
+
+// entry is a row as the batch has it so far.
+type entry[T any] struct {
+	row     T
+	changed bool
+}
+
+// NewBatch returns a batch at a time. One batch has one time, in whole
+// microseconds: that is what every store can keep.
+func NewBatch(now time.Time, rows Rows) *Batch {
+	return &Batch{
+		now: plain(now), rows: rows,
+		subjects:      map[SubjectKey]entry[*Subject]{},
+		verifications: map[string]entry[*Verification]{},
+		limits:        map[LimitKey]entry[LimitRow]{},
+		idems:         map[MAC]entry[*IdemRow]{},
+	}
+}
+
+// StoreError is a failure to read rows: the whole batch is lost, not one
+// operation.
+type StoreError struct{ Err error }
+
+// Error describes the failure.
+func (e *StoreError) Error() string { return "verify: read rows: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *StoreError) Unwrap() error { return e.Err }
+
+// Is reports that a *StoreError is an ErrUnavailable.
+func (e *StoreError) Is(target error) bool { return target == ErrUnavailable }
+
+// Apply runs one operation. Its error undoes the operation alone, but for a
+// *StoreError, which ends the batch.
+func (b *Batch) Apply(op Op) (result any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			// What was decided is not applied yet: apply does not panic.
+			result, err = nil, fmt.Errorf("verify: an operation panicked: %v", panicKind(p))
+		}
+	}()
+	if op.Idem != nil {
+		replayed, err := b.replay(op)
+		if replayed != nil || err != nil {
+			return asAny(replayed), err
+		}
+	}
+	s, v, err := b.load(op)
+	if err != nil {
+		return nil, err
+	}
+	d, err := op.Decide(b.now, s, v)
+	if err != nil {
+		return nil, err
+	}
+	limits, err := b.charge(d)
+	if err != nil {
+		return nil, err
+	}
+	settled, err := b.settle(d.Settle)
+	if err != nil {
+		return nil, err
+	}
+	b.apply(op, d, limits, settled)
+	return d.Result, nil
+}
+
+// panicKind keeps the value of a panic, which may hold anything, out of logs.
+func panicKind(p any) string { return fmt.Sprintf("%T", p) }
+
+func asAny(r *Replayed) any {
+	if r == nil {
+		return nil
+	}
+	return r
+}
+
+// replay returns what the operation came to when it was done before, or nil.
+func (b *Batch) replay(op Op) (*Replayed, error) {
+	row, err := b.idem(op.Idem.Key)
+	switch {
+	case err != nil:
+		return nil, err
+	case row == nil || !b.now.Before(row.ExpiresAt):
+		return nil, nil
+	case row.Body != op.Idem.Body, op.ID != "" && op.ID != row.ID:
+		// The id stands in the path, not in the body. One verification's answer
+		// must never be given for another.
+		return nil, ErrIdemMismatch
+	case b.now.Before(row.OpenUntil):
+		return nil, ErrInFlight
+	}
+	v, err := b.verification(row.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &Replayed{IdemState: row.IdemState, Verification: v.Clone(), Now: b.now}, nil
+}
+
+// load returns copies of the operation's records.
+func (b *Batch) load(op Op) (*Subject, *Verification, error) {
+	if op.ID == "" {
+		s, err := b.subject(op.Subject)
+		if err != nil {
+			return nil, nil, err
+		}
+		s = s.Clone()
+		s.drop(b.now)
+		if op.Session == (MAC{}) {
+			return s, nil, nil
+		}
+		for _, p := range s.Pending {
+			if p.Session == op.Session {
+				v, err := b.verification(p.ID)
+				return s, v.Clone(), err
+			}
+		}
+		return s, nil, nil
+	}
+	v, err := b.verification(op.ID)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case v == nil || v.App != op.App:
+		return nil, nil, ErrNotFound
+	}
+	s, err := b.subject(v.Subject)
+	if err != nil {
+		return nil, nil, err
+	}
+	s = s.Clone()
+	s.drop(b.now)
+	return s, v.Clone(), nil
+}
+
+// charge works the limits out without writing them, so that a refusal by the
+// last leaves the first as they were.
+func (b *Batch) charge(d Decision) (map[LimitKey]LimitRow, error) {
+	if len(d.Charges)+len(d.Refunds)+len(d.Clear) == 0 {
+		return nil, nil
+	}
+	rows := make(map[LimitKey]LimitRow, len(d.Charges)+len(d.Refunds)+len(d.Clear))
+	value := func(k LimitKey) (int64, error) {
+		if r, ok := rows[k]; ok {
+			return r.Value, nil
+		}
+		return b.limit(k)
+	}
+	for _, k := range d.Clear {
+		rows[k] = LimitRow{Key: k, ExpiresAt: b.now}
+	}
+	for _, c := range d.Refunds {
+		if c.Limit.Burst <= 0 {
+			continue
+		}
+		old, err := value(c.Key)
+		if err != nil {
+			return nil, err
+		}
+		if next := c.Limit.giveBack(old, c.At, b.now); next != old {
+			rows[c.Key] = LimitRow{c.Key, next, c.Limit.expires(next)}
+		}
+	}
+	var refused *LimitError
+	for _, c := range d.Charges {
+		if c.Limit.Burst <= 0 {
+			continue
+		}
+		old, err := value(c.Key)
+		if err != nil {
+			return nil, err
+		}
+		next, retry, ok := c.Limit.take(old, b.now)
+		if !ok {
+			// The longest wait is the true one; naming the first would send the
+			// caller back too early.
+			if refused == nil || retry > refused.RetryAfter {
+				refused = &LimitError{Name: c.Limit.Name, RetryAfter: retry}
+			}
+			continue
+		}
+		rows[c.Key] = LimitRow{c.Key, next, c.Limit.expires(next)}
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	return rows, nil
+}
+
+func (b *Batch) settle(s *Settlement) (*IdemRow, error) {
+	if s == nil {
+		return nil, nil
+	}
+	row, err := b.idem(s.Key)
+	if err != nil || row == nil {
+		return nil, err // forgotten meanwhile: there is nothing to settle
+	}
+	next := *row
+	switch {
+	case !s.Forget:
+		next.IdemState = s.plain()
+	case row.ID != s.ID || row.Outcome != s.Outcome || !b.now.Before(row.ExpiresAt):
+		return nil, nil // forgotten already, and perhaps used again since
+	default:
+		next.ExpiresAt = b.now
+	}
+	return &next, nil
+}
+
+// apply writes the decision down, as copies: the caller may hold on to what it
+// decided.
+func (b *Batch) apply(op Op, d Decision, limits map[LimitKey]LimitRow, settled *IdemRow) {
+	if d.Subject != nil {
+		b.subjects[d.Subject.Key] = entry[*Subject]{d.Subject.Clone(), true}
+	}
+	if d.Former != nil {
+		b.verifications[d.Former.ID] = entry[*Verification]{d.Former.Clone(), true}
+	}
+	if d.Verification != nil {
+		b.verifications[d.Verification.ID] = entry[*Verification]{d.Verification.Clone(), true}
+	}
+	for k, r := range limits {
+		b.limits[k] = entry[LimitRow]{r, true}
+	}
+	if op.Idem != nil {
+		row := &IdemRow{IdemState: d.Idem.plain(), Body: op.Idem.Body, ExpiresAt: b.now.Add(idemLife)}
+		b.idems[op.Idem.Key] = entry[*IdemRow]{row, true}
+	}
+	if settled != nil {
+		b.idems[d.Settle.Key] = entry[*IdemRow]{settled, true}
+	}
+}
+
+// Changes returns every row that the batch changed.
+func (b *Batch) Changes() Changes {
+	var c Changes
+	for _, e := range b.subjects {
+		if e.changed {
+			c.Subjects = append(c.Subjects, e.row)
+		}
+	}
+	for _, e := range b.verifications {
+		if e.changed {
+			c.Verifications = append(c.Verifications, e.row)
+		}
+	}
+	for _, e := range b.limits {
+		if e.changed {
+			c.Limits = append(c.Limits, e.row)
+		}
+	}
+	for k, e := range b.idems {
+		if e.changed {
+			c.Idems = append(c.Idems, IdemEntry{k, *e.row})
+		}
+	}
+	return c
+}

@@ -1,0 +1,47 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// flight counts the calls and sends that are under way.
+type flight struct {
+	mu     sync.RWMutex // keeps enter and close apart: a group that is waited for must not grow from zero
+	closed bool
+	group  sync.WaitGroup
+}
+
+func (f *flight) enter() bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.closed {
+		return false
+	}
+	f.group.Add(1)
+	return true
+}
+
+func (f *flight) leave() { f.group.Done() }
+
+// Close refuses further starts and resends with ErrUnavailable and waits until
+// the sends in flight have ended and their outcomes are written, or ctx is
+// done. The store and the connector may be closed when it has returned nil.
+// Checks go on working.
+func (s *Service) Close(ctx context.Context) error {
+	s.flight.mu.Lock()
+	s.flight.closed = true
+	s.flight.mu.Unlock()
+	idle := make(chan struct{})
+	go func() {
+		s.flight.group.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("verify: wait for the sends in flight: %w", ctx.Err())
+	}
+}

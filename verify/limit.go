@@ -1,0 +1,97 @@
+package verify
+
+import "time"
+
+// Limit bounds how often something happens: Burst times at once, then once
+// every Every (GCRA, ITU-T I.371); or, where Every is zero, Burst times within
+// a UTC day. The zero Limit bounds nothing.
+type Limit struct {
+	Name  string
+	Burst int
+	Every time.Duration
+}
+
+// LimitKey names a limit's counter: an HMAC of what it counts, and one of that
+// and the limit's name, 8 bytes each. Keys of several limits never meet, and
+// those that count one thing begin alike.
+type LimitKey [16]byte
+
+// Charge takes one from a limit.
+type Charge struct {
+	Limit Limit
+	Key   LimitKey
+	// Personal is set for a limit of the number alone. Only such a charge is
+	// given back when a text comes to nothing.
+	Personal bool
+	// At is, of a refund, when the charge was made; zero is now.
+	At time.Time
+}
+
+// LimitRow is a counter to save. Value is microseconds since 1970 for a limit
+// with a period, day<<32|count for one that counts by days. A row is
+// worthless from ExpiresAt on.
+type LimitRow struct {
+	Key       LimitKey
+	Value     int64
+	ExpiresAt time.Time
+}
+
+// take charges once. ok is false when nothing is left until retry has passed.
+func (l Limit) take(value int64, now time.Time) (next int64, retry time.Duration, ok bool) {
+	if l.Every == 0 {
+		return l.takeDaily(value, now)
+	}
+	every, at := l.Every.Microseconds(), now.UnixMicro()
+	full := at + every*int64(l.Burst) // no charge leads beyond it
+	tat := max(value, at)
+	if tat > full+every {
+		// The clock jumped back. A refusal is not written down, so waiting
+		// would last for the jump's length; one passes and sets the value right.
+		tat = full - every
+	}
+	if wait := tat + every - full; wait > 0 {
+		return value, time.Duration(wait) * time.Microsecond, false
+	}
+	return tat + every, 0, true
+}
+
+func (l Limit) takeDaily(value int64, now time.Time) (next int64, retry time.Duration, ok bool) {
+	day, count := now.Unix()/secondsPerDay, int64(0)
+	if kept := value >> 32; kept == day || kept == day+1 {
+		// A clock that steps back over midnight goes on counting in the day it
+		// had reached: the step is worth no second allowance.
+		day, count = kept, value&0xffffffff
+	}
+	if count >= int64(l.Burst) {
+		midnight := time.Unix((day+1)*secondsPerDay, 0)
+		return value, midnight.Sub(now), false
+	}
+	return day<<32 | (count + 1), 0, true
+}
+
+const secondsPerDay = 24 * 60 * 60
+
+// giveBack undoes one take that was made at a time.
+func (l Limit) giveBack(value int64, at, now time.Time) int64 {
+	if at.IsZero() {
+		at = now
+	}
+	if l.Every == 0 {
+		if value>>32 == at.Unix()/secondsPerDay && value&0xffffffff > 0 {
+			return value - 1
+		}
+		return value // it was another day's
+	}
+	if now.Sub(at) >= l.Every*time.Duration(l.Burst) {
+		return value // time has given it back
+	}
+	return max(0, value-l.Every.Microseconds())
+}
+
+// expires is when a counter's value no longer matters.
+func (l Limit) expires(value int64) time.Time {
+	if l.Every == 0 {
+		return time.Unix((value>>32+1)*secondsPerDay, 0).UTC()
+	}
+	return time.UnixMicro(value).UTC()
+}

@@ -1,0 +1,64 @@
+package verify
+
+import (
+	"slices"
+	"time"
+)
+
+// The batch's readers: from what it has, else from the store, once.
+
+func (b *Batch) subject(k SubjectKey) (*Subject, error) {
+	if e, ok := b.subjects[k]; ok {
+		return e.row, nil
+	}
+	s, err := b.rows.Subject(k)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	if s == nil {
+		s = &Subject{Key: k}
+	}
+	b.subjects[k] = entry[*Subject]{row: s}
+	return s, nil
+}
+
+func (b *Batch) verification(id string) (*Verification, error) {
+	if e, ok := b.verifications[id]; ok {
+		return e.row, nil
+	}
+	v, err := b.rows.Verification(id)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	b.verifications[id] = entry[*Verification]{row: v}
+	return v, nil
+}
+
+func (b *Batch) limit(k LimitKey) (int64, error) {
+	if e, ok := b.limits[k]; ok {
+		return e.row.Value, nil
+	}
+	value, err := b.rows.Limit(k)
+	if err != nil {
+		return 0, storeError(err)
+	}
+	b.limits[k] = entry[LimitRow]{row: LimitRow{Key: k, Value: value}}
+	return value, nil
+}
+
+func (b *Batch) idem(k MAC) (*IdemRow, error) {
+	if e, ok := b.idems[k]; ok {
+		return e.row, nil
+	}
+	r, err := b.rows.Idem(k)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	b.idems[k] = entry[*IdemRow]{row: r}
+	return r, nil
+}
+
+// drop forgets what has expired.
+func (s *Subject) drop(now time.Time) {
+	s.Pending = slices.DeleteFunc(s.Pending, func(p Pending) bool { return !now.Before(p.ExpiresAt) })
+}

@@ -1,0 +1,132 @@
+package verify
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// What stores need to know of records: how they are written, copied, and when
+// they are over.
+
+// RowError is for one row that cannot be read. Unlike every other error of a
+// store's Rows it fails only the operations that need the row.
+type RowError struct{ Err error }
+
+// Error describes the failure.
+func (e *RowError) Error() string { return "verify: read a row: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *RowError) Unwrap() error { return e.Err }
+
+// storeError tells a row that cannot be read from a store that cannot answer.
+func storeError(err error) error {
+	if row := (*RowError)(nil); errors.As(err, &row) {
+		return err
+	}
+	return &StoreError{err}
+}
+
+// MarshalText writes the MAC in base64: encoding/json would spell an array out
+// number by number.
+func (m MAC) MarshalText() ([]byte, error) { return marshalBytes(m[:]), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (m *MAC) UnmarshalText(text []byte) error { return unmarshalBytes(m[:], text) }
+
+// MarshalText writes the key in base64.
+func (k SubjectKey) MarshalText() ([]byte, error) { return marshalBytes(k[:]), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (k *SubjectKey) UnmarshalText(text []byte) error { return unmarshalBytes(k[:], text) }
+
+// MarshalText writes the salt in base64.
+func (s Salt) MarshalText() ([]byte, error) { return marshalBytes(s[:]), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (s *Salt) UnmarshalText(text []byte) error { return unmarshalBytes(s[:], text) }
+
+func marshalBytes(b []byte) []byte { return base64.RawURLEncoding.AppendEncode(nil, b) }
+
+func unmarshalBytes(b, text []byte) error {
+	if n := base64.RawURLEncoding.DecodedLen(len(text)); n != len(b) {
+		return fmt.Errorf("verify: %d bytes where %d belong", n, len(b))
+	}
+	_, err := base64.RawURLEncoding.Decode(b, text)
+	return err
+}
+
+// Ended is when the verification ended or, while nobody has written that down,
+// is to end.
+func (v *Verification) Ended() time.Time {
+	if !v.EndedAt.IsZero() {
+		return v.EndedAt
+	}
+	return v.ExpiresAt
+}
+
+// Quiet is from when on nothing of the subject is under way: no verification
+// is pending and nothing is blocked. Only its failures may be worth keeping.
+func (s *Subject) Quiet() time.Time {
+	quiet := s.BlockedUntil
+	for _, p := range s.Pending {
+		if p.ExpiresAt.After(quiet) {
+			quiet = p.ExpiresAt
+		}
+	}
+	return quiet
+}
+
+// Failed is when the last check failed since the last right one; zero when
+// none did. Stores keep a subject while it is not quiet, and one with failures
+// as long as they keep verifications.
+func (s *Subject) Failed() time.Time {
+	if s.Failures == 0 {
+		return time.Time{}
+	}
+	return s.FailedAt
+}
+
+// plain is a time as stores keep it: in UTC, in whole microseconds.
+func plain(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// Clone returns a copy that shares nothing with v, its times in UTC and whole
+// microseconds, as every store can keep them. A nil v has a nil copy.
+func (v *Verification) Clone() *Verification {
+	if v == nil {
+		return nil
+	}
+	c := *v
+	c.CreatedAt, c.ExpiresAt, c.ResendAfter, c.EndedAt = plain(v.CreatedAt), plain(v.ExpiresAt), plain(v.ResendAfter), plain(v.EndedAt)
+	c.Metadata = maps.Clone(v.Metadata)
+	c.Sends = slices.Clone(v.Sends)
+	for i := range c.Sends {
+		s := &c.Sends[i]
+		s.CreatedAt, s.UpdatedAt, s.LeaseUntil = plain(s.CreatedAt), plain(s.UpdatedAt), plain(s.LeaseUntil)
+		if s.Error != nil {
+			fault := *s.Error
+			s.Error = &fault
+		}
+	}
+	return &c
+}
+
+// Clone returns a copy that shares nothing with s, its times as a
+// Verification's copy has them.
+func (s *Subject) Clone() *Subject {
+	c := *s
+	c.FailedAt, c.BlockedUntil = plain(s.FailedAt), plain(s.BlockedUntil)
+	c.Pending = slices.Clone(s.Pending)
+	for i := range c.Pending {
+		c.Pending[i].ExpiresAt = plain(c.Pending[i].ExpiresAt)
+	}
+	return &c
+}
+
+func (i IdemState) plain() IdemState {
+	i.OpenUntil = plain(i.OpenUntil)
+	return i
+}

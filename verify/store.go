@@ -1,0 +1,133 @@
+package verify
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps verifications. Every implementation runs its operations through
+// a Batch, which holds all the rules; a store loads and saves rows.
+type Store interface {
+	// Do runs one operation to its end: all of it is durable when Do returns
+	// nil, or none of it. A canceled ctx drops an operation that has not begun,
+	// and Do returns ctx's error; one that has begun runs to its end, and Do
+	// returns its result. So after ctx's error nothing of it was committed.
+	// Operations on one subject run one after the other.
+	Do(ctx context.Context, op Op) (any, error)
+	// Get returns a verification, or ErrNotFound. It sees everything that Do
+	// has committed.
+	Get(ctx context.Context, id string) (*Verification, error)
+	// Purge removes what ended before the time and rows whose time is over, at
+	// most limit rows, and returns how many it removed: zero says that nothing
+	// is left. It holds up other operations no longer than 20 ms.
+	Purge(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// Op is one operation. Exactly one of Subject and ID is set.
+type Op struct {
+	// Idem makes a repetition of the operation harmless; nil when the caller
+	// gave no key.
+	Idem *Idem
+	// Subject names the subject of an operation that begins with a number.
+	// Where Session is set too, the subject's pending verification of that
+	// session is handed to Decide.
+	Subject SubjectKey
+	Session MAC
+	// ID names the verification; its subject is handed to Decide as well.
+	ID string
+	// App must own the verification ID; another's is ErrNotFound.
+	App string
+	// Decide is the operation itself. It does no I/O and may run again: only
+	// the last run's decision counts. It must not keep or change what it is
+	// handed, but for the two records, which are its own copies. v is nil when
+	// there is none. An error undoes everything.
+	Decide func(now time.Time, s *Subject, v *Verification) (Decision, error)
+}
+
+// Decision is what an operation comes to.
+type Decision struct {
+	// Result is what Do returns.
+	Result any
+	// Verification and Subject are written when they are not nil.
+	Verification *Verification
+	Subject      *Subject
+	// Former is the verification that was handed to Decide, where Verification
+	// is another one; it is written when it is not nil.
+	Former *Verification
+	// Charges are taken from the limits. One that has nothing left undoes the
+	// operation with a *LimitError.
+	Charges []Charge
+	// Refunds are put back, for a text that was refused.
+	Refunds []Charge
+	// Clear forgets limits.
+	Clear []LimitKey
+	// Idem is what a repetition of the operation is to learn.
+	Idem IdemState
+	// Settle is for the second half of an operation whose first half left its
+	// idempotency key open.
+	Settle *Settlement
+}
+
+// Settlement replaces the state of a kept idempotency key.
+type Settlement struct {
+	Key MAC
+	IdemState
+	// Forget drops the key instead, so that a repetition is a call of its own;
+	// but only while it is kept for the same ID and Outcome.
+	Forget bool
+}
+
+// Idem is a caller's Idempotency-Key.
+type Idem struct {
+	Key  MAC // of app, route and key
+	Body MAC // of the request's body
+}
+
+// IdemState is the state of an idempotency key.
+type IdemState struct {
+	// ID is the verification that the operation made or used.
+	ID string `json:"id"`
+	// Outcome is the operation's own word for what happened, from which the
+	// answer is made again.
+	Outcome string `json:"outcome,omitempty"`
+	// OpenUntil is until when the operation may still be under way; zero when
+	// it is over. A repetition before then is ErrInFlight.
+	OpenUntil time.Time `json:"open,omitzero"`
+}
+
+// IdemRow is a kept idempotency key.
+type IdemRow struct {
+	IdemState
+	Body      MAC       `json:"body"`
+	ExpiresAt time.Time `json:"expires"`
+}
+
+// Replayed is Do's result when the operation was done before: the state kept
+// under its idempotency key, and its verification.
+type Replayed struct {
+	IdemState
+	Verification *Verification
+	Now          time.Time
+}
+
+// Rows is what a Batch reads. A store implements it inside one transaction.
+type Rows interface {
+	Subject(k SubjectKey) (s *Subject, err error)        // nil when there is none
+	Verification(id string) (v *Verification, err error) // nil when there is none
+	Limit(k LimitKey) (value int64, err error)           // 0 when there is none
+	Idem(k MAC) (r *IdemRow, err error)                  // nil when there is none
+}
+
+// Changes is what a Batch comes to, each row once, as it is to be saved.
+type Changes struct {
+	Subjects      []*Subject
+	Verifications []*Verification
+	Limits        []LimitRow
+	Idems         []IdemEntry
+}
+
+// IdemEntry is an idempotency key to save.
+type IdemEntry struct {
+	Key MAC
+	IdemRow
+}
