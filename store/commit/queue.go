@@ -1,0 +1,245 @@
+package commit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// Defaults of Options.
+const (
+	// DefaultMaxBatch keeps a batch within some milliseconds of work; beyond a
+	// few hundred operations the cost of the disk's sync is spread thin already.
+	DefaultMaxBatch = 512
+	// DefaultMaxWaiting is half a second of work at 20,000 operations a second:
+	// whoever comes later is better told so than queued.
+	DefaultMaxWaiting = 10_000
+)
+
+// ErrClosed is for an operation that comes after Close.
+var ErrClosed = errors.New("commit: the queue is closed")
+
+// ErrPanicked is for the operations of a batch whose run panicked.
+var ErrPanicked = errors.New("commit: the batch panicked")
+
+// Result is what one operation comes to.
+type Result[R any] struct {
+	Value R
+	Err   error
+}
+
+// Run commits a batch. It sets out[i], which is zero at first, to the result of
+// batch[i], and returns only when the results are durable. An error fails every
+// operation of the batch. Run is called by one goroutine at a time and must not
+// keep its arguments.
+type Run[Q, R any] func(batch []Q, out []Result[R]) error
+
+// Options are a Queue's settings. The zero Options are the defaults.
+type Options struct {
+	// MaxBatch bounds the operations of a batch.
+	MaxBatch int
+	// MaxWaiting bounds the operations that wait for their batch; further
+	// callers wait, within their context, to be let in.
+	MaxWaiting int
+	// Observe is told the size of each batch and how long it took, after its
+	// callers were answered. It is called by the writer: it must be quick.
+	Observe func(size int, took time.Duration)
+}
+
+// Queue gathers operations into batches. Make one with New.
+type Queue[Q, R any] struct {
+	run      Run[Q, R]
+	maxBatch int
+	observe  func(int, time.Duration)
+
+	room   chan struct{} // holds one token for each waiting operation
+	wake   chan struct{} // tells the writer that something waits
+	closed chan struct{}
+	done   chan struct{} // closed when the writer has ended
+
+	mu      sync.Mutex
+	waiting []*call[Q, R]
+	closing bool
+}
+
+// call is one operation under way.
+type call[Q, R any] struct {
+	ctx    context.Context
+	op     Q
+	taken  bool // by the writer; guarded by the queue's mu
+	result Result[R]
+	done   chan struct{}
+}
+
+// New starts a queue, which must be closed in the end.
+func New[Q, R any](run Run[Q, R], o Options) *Queue[Q, R] {
+	if o.MaxBatch <= 0 {
+		o.MaxBatch = DefaultMaxBatch
+	}
+	if o.MaxWaiting <= 0 {
+		o.MaxWaiting = DefaultMaxWaiting
+	}
+	if o.Observe == nil {
+		o.Observe = func(int, time.Duration) {}
+	}
+	q := &Queue[Q, R]{
+		run: run, maxBatch: o.MaxBatch, observe: o.Observe,
+		room:   make(chan struct{}, o.MaxWaiting),
+		wake:   make(chan struct{}, 1),
+		closed: make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	go q.write()
+	return q
+}
+
+// Submit hands an operation in and waits for its batch. It returns the
+// operation's own error, the batch's, ErrClosed, or ctx's: after ctx's error
+// the operation was not run and never will be. Once the writer has taken the
+// operation, Submit waits for its result, even when ctx ends: what was committed
+// is never reported as given up.
+func (q *Queue[Q, R]) Submit(ctx context.Context, op Q) (R, error) {
+	var none R
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	select {
+	case q.room <- struct{}{}:
+	default:
+		select {
+		case q.room <- struct{}{}:
+		case <-ctx.Done():
+			return none, ctx.Err()
+		case <-q.closed:
+			return none, ErrClosed
+		}
+	}
+	c := &call[Q, R]{ctx: ctx, op: op, done: make(chan struct{})}
+	q.mu.Lock()
+	if q.closing {
+		q.mu.Unlock()
+		<-q.room
+		return none, ErrClosed
+	}
+	q.waiting = append(q.waiting, c)
+	q.mu.Unlock()
+	q.signal()
+
+	select {
+	case <-c.done:
+		return c.result.Value, c.result.Err
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	taken := c.taken
+	q.mu.Unlock()
+	if !taken {
+		return none, ctx.Err() // take drops it: its context has ended
+	}
+	<-c.done
+	return c.result.Value, c.result.Err
+}
+
+// Close refuses new operations, waits until those that were let in are
+// answered, and ends the writer. It may be called more than once.
+func (q *Queue[Q, R]) Close() {
+	q.mu.Lock()
+	if !q.closing {
+		q.closing = true
+		close(q.closed)
+	}
+	q.mu.Unlock()
+	q.signal()
+	<-q.done
+}
+
+func (q *Queue[Q, R]) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// write is the writer: batch after batch, until the queue is closed and empty.
+func (q *Queue[Q, R]) write() {
+	ended := false
+	defer func() {
+		if ended {
+			close(q.done)
+			return
+		}
+		// runtime.Goexit in an operation (a test's FailNow, say) ends this
+		// goroutine. Its batch was failed on the way; the queue lives on.
+		go q.write()
+	}()
+	for {
+		// Callers who were just answered, and can run, may come with their next
+		// operation: one turn for them fills the batch by half as much again.
+		// When nobody can run it costs nothing.
+		runtime.Gosched()
+		calls, more := q.take()
+		switch {
+		case len(calls) > 0:
+			q.commit(calls)
+		case !more:
+			ended = true
+			return
+		default:
+			<-q.wake
+		}
+	}
+}
+
+// take returns the next batch, without those whose callers have gone. more is
+// false when nothing waits and nothing will.
+func (q *Queue[Q, R]) take() (calls []*call[Q, R], more bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := 0
+	for _, c := range q.waiting {
+		if len(calls) == q.maxBatch {
+			break
+		}
+		taken++
+		if c.ctx.Err() == nil {
+			c.taken = true // from here on its caller waits for the result
+			calls = append(calls, c)
+		}
+	}
+	rest := copy(q.waiting, q.waiting[taken:])
+	clear(q.waiting[rest:]) // or callers long gone would be kept alive
+	q.waiting = q.waiting[:rest]
+	for range taken {
+		<-q.room
+	}
+	return calls, rest > 0 || !q.closing
+}
+
+// commit runs one batch and answers its callers, whatever happens.
+func (q *Queue[Q, R]) commit(calls []*call[Q, R]) {
+	batch, out := make([]Q, len(calls)), make([]Result[R], len(calls))
+	for i, c := range calls {
+		batch[i] = c.op
+	}
+	start := time.Now()
+	err := ErrPanicked // what Goexit leaves behind
+	defer func() {
+		took := time.Since(start)
+		if p := recover(); p != nil {
+			// The value of a panic may hold anything; its type does not.
+			err = fmt.Errorf("%w: %T", ErrPanicked, p)
+		}
+		for i, c := range calls {
+			if err != nil {
+				out[i] = Result[R]{Err: err}
+			}
+			c.result = out[i]
+			close(c.done)
+		}
+		q.observe(len(calls), took)
+	}()
+	err = q.run(batch, out)
+}

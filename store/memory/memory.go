@@ -1,0 +1,153 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"github.com/sixdigit/sixdigit/verify"
+)
+
+// Store keeps verifications in maps. Make one with New; it is safe for use by
+// many goroutines.
+type Store struct {
+	now func() time.Time
+
+	lock chan struct{} // a mutex that can be waited for within a context
+	rows rows
+}
+
+var _ verify.Store = (*Store)(nil)
+
+// New returns an empty store. now is its clock; nil is time.Now.
+func New(now func() time.Time) *Store {
+	if now == nil {
+		now = time.Now
+	}
+	return &Store{now: now, lock: make(chan struct{}, 1), rows: rows{
+		subjects:      map[verify.SubjectKey]*verify.Subject{},
+		verifications: map[string]*verify.Verification{},
+		limits:        map[verify.LimitKey]verify.LimitRow{},
+		idems:         map[verify.MAC]verify.IdemRow{},
+	}}
+}
+
+// enter locks the store, unless ctx ends first.
+func (s *Store) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case s.lock <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Store) leave() { <-s.lock }
+
+// Do implements verify.Store.
+func (s *Store) Do(ctx context.Context, op verify.Op) (any, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	b := verify.NewBatch(s.now(), s.rows)
+	result, err := b.Apply(op)
+	s.rows.save(b.Changes())
+	return result, err
+}
+
+// Get implements verify.Store.
+func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	v, ok := s.rows.verifications[id]
+	if !ok {
+		return nil, verify.ErrNotFound
+	}
+	return v.Clone(), nil
+}
+
+// Purge implements verify.Store.
+func (s *Store) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	// Records are in whole microseconds.
+	now := s.now().Truncate(time.Microsecond)
+	if before = before.Truncate(time.Microsecond); before.After(now) {
+		before = now // what has not ended has not ended
+	}
+	left := limit
+	sweep(s.rows.verifications, &left, func(v *verify.Verification) bool { return v.Ended().Before(before) })
+	sweep(s.rows.subjects, &left, func(u *verify.Subject) bool {
+		return !u.Quiet().After(now) && u.Failed().Before(before)
+	})
+	sweep(s.rows.limits, &left, func(l verify.LimitRow) bool { return !l.ExpiresAt.After(now) })
+	sweep(s.rows.idems, &left, func(i verify.IdemRow) bool { return !i.ExpiresAt.After(now) })
+	return limit - left, nil
+}
+
+func sweep[K comparable, V any](m map[K]V, left *int, over func(V) bool) {
+	for k, v := range m {
+		if *left <= 0 {
+			return
+		}
+		if over(v) {
+			delete(m, k)
+			*left--
+		}
+	}
+}
+
+// rows are the records. A Batch neither changes nor hands out what it reads
+// here and what it changes are its own copies.
+type rows struct {
+	subjects      map[verify.SubjectKey]*verify.Subject
+	verifications map[string]*verify.Verification
+	limits        map[verify.LimitKey]verify.LimitRow
+	idems         map[verify.MAC]verify.IdemRow
+}
+
+var _ verify.Rows = rows{}
+
+// Subject implements verify.Rows.
+func (r rows) Subject(k verify.SubjectKey) (*verify.Subject, error) { return r.subjects[k], nil }
+
+// Verification implements verify.Rows.
+func (r rows) Verification(id string) (*verify.Verification, error) { return r.verifications[id], nil }
+
+// Limit implements verify.Rows.
+func (r rows) Limit(k verify.LimitKey) (int64, error) { return r.limits[k].Value, nil }
+
+// Idem implements verify.Rows.
+func (r rows) Idem(k verify.MAC) (*verify.IdemRow, error) {
+	row, ok := r.idems[k]
+	if !ok {
+		return nil, nil
+	}
+	return &row, nil
+}
+
+func (r rows) save(c verify.Changes) {
+	for _, v := range c.Verifications {
+		r.verifications[v.ID] = v
+	}
+	for _, u := range c.Subjects {
+		r.subjects[u.Key] = u
+	}
+	for _, l := range c.Limits {
+		if l.Value == 0 { // cleared
+			delete(r.limits, l.Key)
+			continue
+		}
+		r.limits[l.Key] = l
+	}
+	for _, i := range c.Idems {
+		r.idems[i.Key] = i.IdemRow
+	}
+}

@@ -1,0 +1,21 @@
+// Package sqlite keeps verifications in one SQLite file: the store of a service
+// that runs on one machine. It needs no cgo.
+//
+//	Do ──> queue ──> BEGIN IMMEDIATE
+//	                   verify.Batch reads rows, applies each operation
+//	                   the changed rows are written, each once
+//	                 COMMIT, synced ──> every Do returns
+//	Get ──> a pool of read-only connections
+//
+// One connection writes. It takes everything that waits as one transaction
+// (package commit), so that the disk's sync is paid once for many operations,
+// and what Do has returned survives a kill and a power cut. Readers never wait
+// for the writer (WAL).
+//
+// Other processes may open the same file, as the command line does while the
+// service runs. The writer remembers rows between batches and forgets them as
+// soon as another connection has written.
+//
+// When the disk is full or cannot be written, Do fails with
+// verify.ErrUnavailable and works again once the disk does.
+package sqlite

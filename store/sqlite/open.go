@@ -1,0 +1,130 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"github.com/sixdigit/sixdigit/store/commit"
+	"github.com/sixdigit/sixdigit/verify"
+)
+
+// Options say where the store is.
+type Options struct {
+	// Path is the database file. It is made when it is missing, for its owner
+	// alone, and so is its folder.
+	Path string
+	// Now is the clock of operations; nil is time.Now.
+	Now func() time.Time
+	// Observe is told the size of each transaction and how long it took; nil is
+	// nobody. It must be quick.
+	Observe func(batchSize int, took time.Duration)
+}
+
+const (
+	// readers is the size of the read pool: reads are short and in memory.
+	readers = 4
+	// busyWait is for how long another process may hold the lock that a reader
+	// or the writer needs. The writer's connection, once made, does the waiting
+	// itself: see writer.lock.
+	busyWait = 5 * time.Second
+)
+
+// Open opens the store and brings its tables up to date. An error says what to
+// do; where the disk is the cause, it is verify.ErrUnavailable.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	path, err := prepareFile(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, path); err != nil {
+		return nil, err
+	}
+	connector, err := sqlite.NewConnector(writeDSN(path))
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: open %s: %w", path, err)
+	}
+	pool, err := sql.Open("sqlite", readDSN(path))
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: open %s: %w", path, err)
+	}
+	pool.SetMaxOpenConns(readers)
+	pool.SetMaxIdleConns(readers)
+	codec := newCodec()
+	s := &Store{
+		pool: pool, codec: codec, now: o.Now,
+		writer: &writer{connector: connector, codec: codec, now: o.Now, bite: purgeBite},
+	}
+	if err := s.writer.connect(ctx); err != nil {
+		return nil, errors.Join(unavailable("open "+path, err), pool.Close())
+	}
+	s.get, err = pool.PrepareContext(ctx, `SELECT number, data FROM verifications WHERE id = ?`)
+	if err != nil {
+		return nil, errors.Join(unavailable("open "+path, err), s.writer.close(), pool.Close())
+	}
+	s.queue = commit.New(s.writer.run, commit.Options{Observe: o.Observe})
+	return s, nil
+}
+
+// prepareFile makes the folder and the file with modes that keep others out:
+// the file holds phone numbers. SQLite gives the files beside it the same mode.
+func prepareFile(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("sqlite: no path is given")
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("sqlite: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", fmt.Errorf("sqlite: make the data folder: %w: %w", verify.ErrUnavailable, err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // The operator says where.
+	if err != nil {
+		return "", fmt.Errorf("sqlite: open the database; may this user write to its folder? %w: %w", verify.ErrUnavailable, err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = f.Chmod(info.Mode().Perm() &^ fs.FileMode(0o077))
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", fmt.Errorf("sqlite: keep others out of the database: %w", err)
+	}
+	return path, nil
+}
+
+func dsn(path string, pragmas ...string) string {
+	q := url.Values{}
+	q["_pragma"] = append([]string{
+		fmt.Sprintf("busy_timeout(%d)", busyWait.Milliseconds()),
+		"temp_store(memory)", // no file beside the database holds its contents
+	}, pragmas...)
+	// As a path an URL escapes what SQLite would read as its own: ? # and %.
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: q.Encode()}).String()
+}
+
+func writeDSN(path string) string {
+	return dsn(path,
+		"journal_mode(wal)",
+		"synchronous(full)", // a commit is on the disk before it is answered
+		"foreign_keys(off)",
+		"cache_size(-32768)", // 32 MiB: the pages of the rows in use
+		// 16,000 pages are 64 MiB: fewer, larger moves into the database file;
+		// measured a quarter faster than the default of 1,000.
+		"wal_autocheckpoint(16000)",
+		"secure_delete(fast)", // a purged number does not stay readable in the page
+	)
+}
+
+func readDSN(path string) string { return dsn(path, "query_only(on)") }

@@ -1,0 +1,212 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+	"time"
+
+	"github.com/sixdigit/sixdigit/verify"
+)
+
+// purgeBite is for how long one bite of a purge deletes rows. With the commit
+// after it, it stays within the 20 ms that Store promises.
+const purgeBite = 8 * time.Millisecond
+
+// bite asks the writer to delete rows of one table that were over when they
+// were looked at.
+type bite struct {
+	table  int
+	keys   []any
+	before int64 // verifications and failures older than this are over
+	now    int64
+}
+
+// The tables, in the order in which they are purged.
+const (
+	tableVerifications = iota
+	tableSubjects
+	tableLimits
+	tableIdems
+	tables
+)
+
+// sweeps remember where in a table the last look ended, so that a purge in many
+// bites reads each table once. Verifications need none: the oldest come first.
+type sweeps struct {
+	mu    sync.Mutex
+	after [tables][]byte
+}
+
+// Purge implements verify.Store. Rows are looked for by a reader and deleted by
+// the writer, between other operations.
+func (s *Store) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
+	s.sweeps.mu.Lock() // one at a time: two would look at the same rows
+	defer s.sweeps.mu.Unlock()
+	now := s.now()
+	if before.After(now) {
+		before = now // what has not ended has not ended
+	}
+	removed := 0
+	for table := 0; table < tables && removed < limit; {
+		b := bite{table: table, before: micros(before), now: micros(now)}
+		var err error
+		if b.keys, err = s.over(ctx, b, limit-removed); err != nil {
+			if ctx.Err() != nil {
+				return removed, ctx.Err()
+			}
+			return removed, unavailable("look for old rows", err)
+		}
+		if len(b.keys) == 0 {
+			table++
+			continue
+		}
+		result, err := s.submit(ctx, request{purge: &b})
+		if err != nil {
+			return removed, err
+		}
+		done, _ := result.(bitten)
+		removed += done.removed
+		if done.looked < len(b.keys) {
+			// The time was over first. The next call begins where this one ended.
+			s.sweeps.rewind(table, b.keys, done.looked)
+			break
+		}
+	}
+	return removed, nil
+}
+
+func (s *sweeps) rewind(table int, keys []any, looked int) {
+	if table == tableVerifications || looked == 0 {
+		return
+	}
+	if key, ok := keys[looked-1].([]byte); ok {
+		s.after[table] = key
+	}
+}
+
+// over returns the keys of rows that are over, at most limit.
+func (s *Store) over(ctx context.Context, b bite, limit int) ([]any, error) {
+	switch b.table {
+	case tableVerifications:
+		return s.overVerifications(ctx, b.before, b.now, limit)
+	case tableSubjects:
+		return s.sweep(ctx, b, `SELECT key FROM subjects WHERE key > ?1 AND quiet <= ?2 AND failed < ?3 ORDER BY key LIMIT ?4`, limit)
+	case tableLimits:
+		return s.sweep(ctx, b, `SELECT key FROM limits WHERE key > ?1 AND expires <= ?2 ORDER BY key LIMIT ?4`, limit)
+	default:
+		return s.sweep(ctx, b, `SELECT key FROM idems WHERE key > ?1 AND expires <= ?2 ORDER BY key LIMIT ?4`, limit)
+	}
+}
+
+// overVerifications reads from the oldest on and stops at the first that is too
+// young to have ended in time: behind it all are younger. So it reads little
+// more than it returns. A row from the future says nothing about those behind
+// it: a clock was ahead when it was made.
+func (s *Store) overVerifications(ctx context.Context, before, now int64, limit int) (ids []any, err error) {
+	rows, err := s.pool.QueryContext(ctx, `SELECT id, created, ended FROM verifications ORDER BY seq`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for len(ids) < limit && rows.Next() {
+		var id string
+		var created, ended int64
+		if err := rows.Scan(&id, &created, &ended); err != nil {
+			return nil, err
+		}
+		if created >= before && created <= now {
+			break
+		}
+		if ended < before {
+			ids = append(ids, id)
+		}
+	}
+	return ids, rows.Err()
+}
+
+// sweep goes through a table by its key from where the last sweep ended. Only a
+// sweep from the very start that finds nothing says that nothing is left.
+func (s *Store) sweep(ctx context.Context, b bite, query string, limit int) ([]any, error) {
+	for {
+		after := s.sweeps.after[b.table]
+		keys, err := s.keys(ctx, query, notNil(after), b.now, b.before, limit)
+		if err != nil {
+			return nil, err
+		}
+		if len(keys) > 0 {
+			s.sweeps.after[b.table], _ = keys[len(keys)-1].([]byte)
+			return keys, nil
+		}
+		s.sweeps.after[b.table] = nil
+		if after == nil {
+			return nil, nil
+		}
+	}
+}
+
+// notNil turns the start of a table into a key that every key is greater than;
+// NULL would be less and greater than nothing.
+func notNil(key []byte) []byte {
+	if key == nil {
+		return []byte{}
+	}
+	return key
+}
+
+func (s *Store) keys(ctx context.Context, query string, args ...any) (keys []any, err error) {
+	rows, err := s.pool.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var key sql.RawBytes
+		if err := rows.Scan(&key); err != nil {
+			return nil, err
+		}
+		keys = append(keys, append([]byte(nil), key...))
+	}
+	return keys, rows.Err()
+}
+
+// bitten is what a bite came to.
+type bitten struct {
+	looked  int // at so many of its keys
+	removed int
+}
+
+// purge deletes the rows of a bite until its time is over; at least a few.
+func (w *writer) purge(b bite) (done bitten, err error) {
+	const atOnce = 16 // rows between two looks at the clock
+	st := [tables]*stmt{w.stmts.dropVerification, w.stmts.dropSubject, w.stmts.dropLimit, w.stmts.dropIdem}[b.table]
+	for start := time.Now(); done.looked < len(b.keys); {
+		key := b.keys[done.looked]
+		n, err := st.changed(key, b.before, b.now)
+		if err != nil {
+			return done, err
+		}
+		w.cache.drop(b.table, key)
+		done.looked++
+		done.removed += int(n)
+		if done.looked%atOnce == 0 && time.Since(start) >= w.bite {
+			break
+		}
+	}
+	return done, nil
+}
+
+// drop forgets a row that was deleted.
+func (c *cache) drop(table int, key any) {
+	switch k := key.(type) {
+	case string:
+		c.verifications.drop(k)
+	case []byte:
+		switch table {
+		case tableSubjects:
+			c.subjects.drop(verify.SubjectKey(k))
+		case tableLimits:
+			c.limits.drop(verify.LimitKey(k))
+		}
+	}
+}

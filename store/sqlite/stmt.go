@@ -1,0 +1,157 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// stmt is a prepared statement of the writer's connection.
+type stmt struct {
+	st   driver.Stmt
+	args []driver.NamedValue // used again and again
+	dest []driver.Value
+}
+
+func prepare(conn driver.Conn, query string) (*stmt, error) {
+	st, err := conn.Prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	return &stmt{st: st}, nil
+}
+
+func (s *stmt) close() error { return s.st.Close() }
+
+func (s *stmt) bind(args []any) []driver.NamedValue {
+	s.args = s.args[:0]
+	for i, a := range args {
+		s.args = append(s.args, driver.NamedValue{Ordinal: i + 1, Value: a})
+	}
+	return s.args
+}
+
+func (s *stmt) exec(args ...any) error {
+	_, err := s.run(args)
+	return err
+}
+
+// changed runs the statement and returns how many rows it changed.
+func (s *stmt) changed(args ...any) (int64, error) {
+	r, err := s.run(args)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+func (s *stmt) run(args []any) (driver.Result, error) {
+	st, ok := s.st.(driver.StmtExecContext)
+	if !ok {
+		return nil, errors.New("the driver's statements take no context")
+	}
+	// Nobody may stop one operation's statement in a transaction of many.
+	return st.ExecContext(context.Background(), s.bind(args))
+}
+
+// row runs a query for at most one row, nil when there is none. The row is good
+// until the next call.
+func (s *stmt) row(args ...any) (_ []driver.Value, err error) {
+	st, ok := s.st.(driver.StmtQueryContext)
+	if !ok {
+		return nil, errors.New("the driver's statements take no context")
+	}
+	rows, err := st.QueryContext(context.Background(), s.bind(args))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if s.dest == nil {
+		s.dest = make([]driver.Value, len(rows.Columns()))
+	}
+	switch err := rows.Next(s.dest); {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return s.dest, nil
+}
+
+// int runs a query that answers with one number.
+func (s *stmt) int() (int64, error) {
+	row, err := s.row()
+	if err != nil {
+		return 0, err
+	}
+	if len(row) == 1 {
+		if n, ok := row[0].(int64); ok {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("a query for one number answered with %d columns", len(row))
+}
+
+// stmts are the writer's statements.
+type stmts struct {
+	begin, commit, rollback, version, beat *stmt
+
+	verification, subject, limit, idem                 *stmt
+	saveVerification, saveSubject, saveLimit, saveIdem *stmt
+	dropVerification, dropSubject, dropLimit, dropIdem *stmt
+	clearLimit                                         *stmt
+}
+
+func (s *stmts) all() map[**stmt]string {
+	return map[**stmt]string{
+		&s.begin:    `BEGIN IMMEDIATE`,
+		&s.commit:   `COMMIT`,
+		&s.rollback: `ROLLBACK`,
+		&s.version:  `PRAGMA data_version`, // changes when another connection commits
+		&s.beat:     `INSERT INTO heartbeat (one, at) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at`,
+
+		&s.verification: `SELECT number, data FROM verifications WHERE id = ?`,
+		&s.subject:      `SELECT data FROM subjects WHERE key = ?`,
+		&s.limit:        `SELECT value FROM limits WHERE key = ?`,
+		&s.idem:         `SELECT data FROM idems WHERE key = ?`,
+
+		&s.saveVerification: `INSERT INTO verifications (id, number, created, ended, data) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET number = excluded.number, created = excluded.created, ended = excluded.ended, data = excluded.data`,
+		&s.saveSubject: `INSERT INTO subjects (key, quiet, failed, data) VALUES (?, ?, ?, ?)
+			ON CONFLICT (key) DO UPDATE SET quiet = excluded.quiet, failed = excluded.failed, data = excluded.data`,
+		&s.saveLimit: `INSERT INTO limits (key, value, expires) VALUES (?, ?, ?)
+			ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires = excluded.expires`,
+		&s.saveIdem: `INSERT INTO idems (key, expires, data) VALUES (?, ?, ?)
+			ON CONFLICT (key) DO UPDATE SET expires = excluded.expires, data = excluded.data`,
+
+		// A row found to be over may have been changed since: each looks again.
+		&s.dropVerification: `DELETE FROM verifications WHERE id = ?1 AND ended < ?2`,
+		&s.dropSubject:      `DELETE FROM subjects WHERE key = ?1 AND quiet <= ?3 AND failed < ?2`,
+		&s.dropLimit:        `DELETE FROM limits WHERE key = ?1 AND expires <= ?3`,
+		&s.dropIdem:         `DELETE FROM idems WHERE key = ?1 AND expires <= ?3`,
+		&s.clearLimit:       `DELETE FROM limits WHERE key = ?`,
+	}
+}
+
+func (s *stmts) prepare(conn driver.Conn) error {
+	for st, query := range s.all() {
+		prepared, err := prepare(conn, query)
+		if err != nil {
+			return err
+		}
+		*st = prepared
+	}
+	return nil
+}
+
+func (s *stmts) close() error {
+	var errs []error
+	for st := range s.all() {
+		if *st != nil {
+			errs = append(errs, (*st).close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,115 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sixdigit/sixdigit/verify"
+)
+
+func charging(charges ...verify.Charge) verify.Op {
+	return verify.Op{Subject: subjectKey("limits"), Decide: decide(verify.Decision{Charges: charges})}
+}
+
+func testPeriodLimits(t *testing.T, h *harness) {
+	limit := verify.Charge{Limit: verify.Limit{Name: "l", Burst: 3, Every: time.Minute}, Key: limitKey("l")}
+	other := limit
+	other.Key = limitKey("other")
+	for range 3 {
+		h.do(t, charging(limit))
+	}
+	h.limited(t, charging(limit), "l", time.Minute)
+	h.do(t, charging(other)) // another key has its own
+	h.restart()
+	h.pass(time.Minute - time.Microsecond)
+	h.limited(t, charging(limit), "l", time.Microsecond)
+	h.pass(time.Microsecond)
+	h.do(t, charging(limit))
+	h.limited(t, charging(limit), "l", time.Minute)
+	h.pass(150 * time.Second) // two and a half
+	h.do(t, charging(limit))
+	h.do(t, charging(limit))
+	h.limited(t, charging(limit), "l", 30*time.Second)
+	h.pass(time.Hour) // not more than the burst gathers
+	for range 3 {
+		h.do(t, charging(limit))
+	}
+	h.limited(t, charging(limit), "l", time.Minute)
+	// A clock that is set back locks nobody out for longer than a full burst.
+	h.pass(-24 * time.Hour)
+	for waits := 0; ; waits++ {
+		if _, err := h.store.Do(t.Context(), charging(limit)); err == nil {
+			break
+		} else if waits == 3 {
+			t.Fatalf("after three periods: %v", err)
+		}
+		h.pass(time.Minute)
+	}
+	for range 5 {
+		h.do(t, charging(verify.Charge{Key: limitKey("unlimited")}))
+	}
+}
+
+func testDailyLimits(t *testing.T, h *harness) {
+	limit := verify.Charge{Limit: verify.Limit{Name: "d", Burst: 2}, Key: limitKey("d")}
+	h.do(t, charging(limit))
+	h.do(t, charging(limit))
+	now := h.clock().UTC().Truncate(time.Microsecond)
+	// The day is UTC's, which is tomorrow already where the tests' clock is.
+	midnight := time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, time.UTC)
+	h.limited(t, charging(limit), "d", midnight.Sub(now))
+	h.pass(midnight.Sub(now) - time.Microsecond)
+	h.restart()
+	h.limited(t, charging(limit), "d", time.Microsecond)
+	h.pass(time.Microsecond)
+	h.do(t, charging(limit))
+	h.do(t, charging(limit))
+	h.limited(t, charging(limit), "d", 24*time.Hour)
+}
+
+func testSeveralLimits(t *testing.T, h *harness) {
+	limit := func(name string, burst int, every time.Duration) verify.Charge {
+		return verify.Charge{Limit: verify.Limit{Name: name, Burst: burst, Every: every}, Key: limitKey("%s", name)}
+	}
+	short, long, wide := limit("short", 1, time.Second), limit("long", 1, time.Hour), limit("wide", 5, time.Minute)
+	h.do(t, charging(short, long, wide))
+	h.limited(t, charging(wide, short, long), "long", time.Hour)
+	h.limited(t, charging(wide, long, short), "long", time.Hour)
+	h.limited(t, charging(wide, short), "short", time.Second)
+	// No refusal has taken from the wide one: four are left, also in one go.
+	h.limited(t, charging(wide, wide, wide, wide, wide), "wide", time.Minute)
+	h.do(t, charging(wide, wide, wide, wide))
+	h.limited(t, charging(wide), "wide", time.Minute)
+}
+
+func testRefunds(t *testing.T, h *harness) {
+	period := verify.Charge{Limit: verify.Limit{Name: "p", Burst: 2, Every: time.Minute}, Key: limitKey("p")}
+	daily := verify.Charge{Limit: verify.Limit{Name: "d", Burst: 2}, Key: limitKey("d")}
+	both := charging(period, daily)
+	refund := verify.Op{Subject: subjectKey("s"), Decide: decide(verify.Decision{Refunds: []verify.Charge{period, daily, {}}})}
+	h.do(t, refund) // of what was never taken: nothing is gained
+	h.do(t, both)
+	h.do(t, both)
+	h.limited(t, charging(period), "p", time.Minute)
+	h.do(t, refund)
+	h.restart()
+	h.do(t, both)
+	h.limited(t, charging(period), "p", time.Minute)
+	for range 5 {
+		h.do(t, refund)
+	}
+	h.do(t, both)
+	h.do(t, both)
+	h.limited(t, charging(period), "p", time.Minute)
+
+	clearing := verify.Decision{Clear: []verify.LimitKey{period.Key, daily.Key, limitKey("nothing")}}
+	h.do(t, verify.Op{Subject: subjectKey("s"), Decide: decide(clearing)})
+	h.restart()
+	h.do(t, both)
+	h.do(t, both)
+	h.limited(t, charging(period), "p", time.Minute)
+	// Clearing comes before charging.
+	clearing.Charges = []verify.Charge{period, daily, period, daily}
+	h.do(t, verify.Op{Subject: subjectKey("s"), Decide: decide(clearing)})
+	h.limited(t, charging(period), "p", time.Minute)
+}
