@@ -3,6 +3,7 @@
 //	sms-segments-calculator      sms.Measure and sms.SmartEncode
 //	@logto/connector-twilio-sms  the connector: config, template, text, request
 //	twilio, the Node.js SDK      twiliosim, and the signatures of callbacks
+//	openapi-schema-validator     the OpenAPI document of internal/httpapi
 //
 // They run in one Node.js process for each test, referee.mjs, which answers
 // questions line by line. All that is sent goes to loopback.

@@ -9,6 +9,7 @@ const modules = {
   logto: () => import('./logto.mjs'),
   sdk: () => import('./sdk.mjs'),
   segments: () => import('./segments.mjs'),
+  openapi: () => import('./openapi.mjs'),
 };
 
 // stdout carries answers alone, whatever a package wants to say.

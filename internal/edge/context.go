@@ -1,0 +1,36 @@
+package edge
+
+import (
+	"context"
+	"log/slog"
+)
+
+// state is what one request gathers on its way.
+type state struct {
+	id    string
+	notes []slog.Attr
+}
+
+type stateKey struct{}
+
+func stateOf(ctx context.Context) *state {
+	s, _ := ctx.Value(stateKey{}).(*state)
+	return s
+}
+
+// RequestID returns the id of the request that ctx belongs to, or "" outside of
+// Wrap. It is in the answer's X-Request-ID, in every problem and in the log.
+func RequestID(ctx context.Context) string {
+	if s := stateOf(ctx); s != nil {
+		return s.id
+	}
+	return ""
+}
+
+// Note adds attributes to the request's log line. It is for the handler's own
+// goroutine.
+func Note(ctx context.Context, attrs ...slog.Attr) {
+	if s := stateOf(ctx); s != nil {
+		s.notes = append(s.notes, attrs...)
+	}
+}

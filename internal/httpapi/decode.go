@@ -1,0 +1,175 @@
+package httpapi
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sixdigit/sixdigit/internal/edge"
+)
+
+// maxDepth bounds nesting; the deepest body of ours has two levels.
+const maxDepth = 8
+
+// maxShown bounds what a problem repeats of an unknown field's name.
+const maxShown = 40
+
+// reader reads bodies of one type, strictly: UTF-8, one JSON object, each name
+// once and spelled as documented, every value within its schema.
+type reader[B any] struct {
+	registry huma.Registry
+	schema   *huma.Schema // nil for a type that is no body
+}
+
+func newReader[B any](registry huma.Registry, schema *huma.Schema) reader[B] {
+	if schema != nil && schema.Ref != "" {
+		schema = registry.SchemaFromRef(schema.Ref)
+	}
+	return reader[B]{registry, schema}
+}
+
+func (rd reader[B]) decode(data []byte) (B, error) {
+	var body B
+	value, err := parse(data)
+	if err != nil {
+		return body, faultError{code: codeMalformed}
+	}
+	object, ok := value.(map[string]any)
+	if !ok {
+		return body, invalid(edge.FieldError{Field: "", Detail: "the body is not a JSON object"})
+	}
+	if bad := rd.validate(object); len(bad) > 0 {
+		return body, invalid(bad...)
+	}
+	if err := json.Unmarshal(data, &body); err != nil {
+		// The schema passes 6.0 as an integer; Go does not.
+		var typed *json.UnmarshalTypeError
+		if errors.As(err, &typed) {
+			return body, invalid(edge.FieldError{Field: top(typed.Field), Detail: "expected " + typed.Type.String()})
+		}
+		return body, faultError{code: codeMalformed}
+	}
+	return body, nil
+}
+
+// validate names every field at fault. It never repeats a value.
+func (rd reader[B]) validate(object map[string]any) []edge.FieldError {
+	var bad []edge.FieldError
+	for name := range object {
+		if _, known := rd.schema.Properties[name]; !known {
+			bad = append(bad, edge.FieldError{Field: shown(name), Detail: "unknown field"})
+		}
+	}
+	for _, name := range rd.schema.Required {
+		if _, given := object[name]; !given {
+			bad = append(bad, edge.FieldError{Field: name, Detail: "required"})
+		}
+	}
+	if len(bad) == 0 {
+		// Only now: huma takes names in any case and would pass "TO" as "to".
+		var result huma.ValidateResult
+		huma.Validate(rd.registry, rd.schema, huma.NewPathBuffer(nil, 0), huma.ModeWriteToServer, object, &result)
+		for _, err := range result.Errors {
+			var detail *huma.ErrorDetail
+			if errors.As(err, &detail) {
+				bad = append(bad, edge.FieldError{Field: top(detail.Location), Detail: detail.Message})
+			}
+		}
+	}
+	// A map has no order; an answer has one.
+	slices.SortFunc(bad, func(a, b edge.FieldError) int {
+		return cmp.Or(strings.Compare(a.Field, b.Field), strings.Compare(a.Detail, b.Detail))
+	})
+	return slices.Compact(bad)
+}
+
+// top is the body's field that holds a nested one, whose name is the caller's.
+func top(location string) string {
+	field, _, _ := strings.Cut(location, ".")
+	return field
+}
+
+// shown repeats an unknown field's name where it looks like one.
+func shown(name string) string {
+	for i := range len(name) {
+		c := name[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
+		if !letter && (i == 0 || c < '0' || c > '9') || i >= maxShown {
+			return "…"
+		}
+	}
+	return name
+}
+
+var (
+	errNotUTF8  = errors.New("httpapi: not UTF-8")
+	errTooDeep  = errors.New("httpapi: nested too deep")
+	errTwice    = errors.New("httpapi: a name stands twice")
+	errTrailing = errors.New("httpapi: something follows the value")
+)
+
+// parse reads one JSON value. Unlike json.Unmarshal it takes no name twice, no
+// broken UTF-8 and no deep nesting: two programs would read such a body in two
+// ways.
+func parse(data []byte) (any, error) {
+	if !utf8.Valid(data) {
+		return nil, errNotUTF8
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	value, err := parseValue(dec, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errTrailing
+	}
+	return value, nil
+}
+
+func parseValue(dec *json.Decoder, depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, errTooDeep
+	}
+	token, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch token {
+	case json.Delim('['):
+		list := []any{}
+		for dec.More() {
+			v, err := parseValue(dec, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err := dec.Token() // the bracket
+		return list, err
+	case json.Delim('{'):
+		object := map[string]any{}
+		for dec.More() {
+			token, err := dec.Token()
+			if err != nil {
+				return nil, err
+			}
+			name, ok := token.(string)
+			if _, twice := object[name]; twice || !ok {
+				return nil, errTwice
+			}
+			if object[name], err = parseValue(dec, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		_, err := dec.Token()
+		return object, err
+	}
+	return token, nil
+}

@@ -1,0 +1,143 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sixdigit/sixdigit/sms"
+)
+
+func startReader(t testing.TB) reader[StartRequest] {
+	t.Helper()
+	r := newDocument("").Components.Schemas
+	return newReader[StartRequest](r, r.Schema(reflect.TypeFor[StartRequest](), true, ""))
+}
+
+func TestDecode(t *testing.T) {
+	t.Parallel()
+	rd := startReader(t)
+	must := `"to":"+1","usage_type":"Test"`
+	for _, tt := range []struct {
+		body   string
+		code   string // "" is none
+		fields []string
+	}{
+		{`{` + must + `}`, "", nil},
+		{" \t\r\n{" + must + ",\"code_length\" : 10 }\n", "", nil},
+		{`{` + must + `,"locale":null,"metadata":null}`, "", nil},
+		{`{` + must + `,"metadata":{"":""}}`, "", nil},
+		{`{"t\u006f":"+1","usage_type":"Test"}`, "", nil},
+		{`null`, codeInvalid, []string{""}},
+		{`1`, codeInvalid, []string{""}},
+		{`{"to":null,"usage_type":"Test"}`, codeInvalid, []string{"to"}},
+		{`{"TO":"+1","usage_type":"Test"}`, codeInvalid, []string{"TO", "to"}},
+		{`{` + must + `,"Locale":"en"}`, codeInvalid, []string{"Locale"}},
+		{`{` + must + `,"":1,"7":2,"a b":3}`, codeInvalid, []string{"", "…"}},
+		{`{` + must + `,"` + strings.Repeat("x", 41) + `":1}`, codeInvalid, []string{"…"}},
+		{`{` + must + `,"code_length":6.5}`, codeInvalid, []string{"code_length"}},
+		{`{` + must + `,"code_length":6.0}`, codeInvalid, []string{"code_length"}},
+		{`{` + must + `,"code_length":1e1}`, codeInvalid, []string{"code_length"}},
+		{`{` + must + `,"code_length":5}`, codeInvalid, []string{"code_length"}},
+		{`{` + must + `,"code_length":99999999999999999999}`, codeInvalid, []string{"code_length"}},
+		{`{` + must + `,"code_length":1e400}`, codeMalformed, nil},
+		{`{` + must + `,"metadata":{"a":{"b":"c"}}}`, codeInvalid, []string{"metadata"}},
+		{`{` + must + `,"metadata":{"a":"1","a":"2"}}`, codeMalformed, nil},
+		{`{` + must + `,"to":"+2"}`, codeMalformed, nil},
+		{`{` + must + `,"t\u006f":"+2"}`, codeMalformed, nil},
+		{`{` + must + `,}`, codeMalformed, nil},
+		{`{` + must + `} x`, codeMalformed, nil},
+		{`{` + must + `}{}`, codeMalformed, nil},
+		{`{` + must + `}]`, codeMalformed, nil},
+		{`{"to" "+1"}`, codeMalformed, nil},
+		{`{"to":"+1"`, codeMalformed, nil},
+		{`[1 2]`, codeMalformed, nil},
+		{`{"a":[1,2}`, codeMalformed, nil},
+		{"{\"to\":\"\xff\"}", codeMalformed, nil},
+		{"\xef\xbb\xbf{}", codeMalformed, nil},
+		{strings.Repeat("[", 8000), codeMalformed, nil},
+		{strings.Repeat(`{"a":`, 3000), codeMalformed, nil},
+		{`{` + must + `,"session":"` + strings.Repeat("s", 257) + `"}`, codeInvalid, []string{"session"}},
+		{`{` + must + `,"metadata":{` + strings.TrimSuffix(numbered(17), ",") + `}}`, codeInvalid, []string{"metadata"}},
+	} {
+		_, err := rd.decode([]byte(tt.body))
+		var f faultError
+		if errors.As(err, &f) != (tt.code != "") || f.code != tt.code {
+			t.Errorf("%.80s: %v, want %q", tt.body, err, tt.code)
+			continue
+		}
+		var fields []string
+		for _, e := range f.fields {
+			fields = append(fields, e.Field)
+		}
+		if diff := cmp.Diff(tt.fields, fields); diff != "" {
+			t.Errorf("%.80s: %s", tt.body, diff)
+		}
+	}
+}
+
+func numbered(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(`"k` + strings.Repeat("x", i) + `":"",`)
+	}
+	return b.String()
+}
+
+// The schema's list of usage types is the domain's.
+func TestUsageTypes(t *testing.T) {
+	t.Parallel()
+	var want []any
+	for _, u := range sms.UsageTypes() {
+		want = append(want, string(u))
+	}
+	if diff := cmp.Diff(want, startReader(t).schema.Properties["usage_type"].Enum); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// FuzzDecode looks for a body that we read and encoding/json does not, or that
+// has a second meaning for it.
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{startBody, `{"to":"+1","usage_type":"Test","metadata":{"a":"b"}}`, `[{}]`, `{"to":1}`, `{"a":1,"a":2}`, "\xff", `{"code_length":6.0}`} {
+		f.Add([]byte(s))
+	}
+	rd := startReader(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		body, err := rd.decode(data)
+		if err != nil {
+			var fault faultError
+			if !errors.As(err, &fault) || faultOf(fault.code).status >= 500 {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		var object map[string]any
+		if err := json.Unmarshal(data, &object); err != nil {
+			t.Fatalf("decoded what is no JSON: %v", err)
+		}
+		if object["to"] != body.To || object["usage_type"] != body.UsageType {
+			t.Errorf("%q is read as %+v", data, body)
+		}
+		for name := range object {
+			if _, known := rd.schema.Properties[name]; !known {
+				t.Errorf("the unknown field %q passed", name)
+			}
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	rd := startReader(b)
+	data := []byte(startBody)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := rd.decode(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

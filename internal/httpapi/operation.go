@@ -1,0 +1,192 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sixdigit/sixdigit/internal/access"
+	"github.com/sixdigit/sixdigit/internal/edge"
+	"github.com/sixdigit/sixdigit/verify"
+)
+
+// maxBody bounds a request body: many times what the fields may hold.
+const maxBody = 16 << 10
+
+// maxIdemKey bounds an Idempotency-Key.
+const maxIdemKey = 255
+
+// operation is one call of the API: what it needs, and what the OpenAPI
+// document says of it.
+type operation struct {
+	id, method, path     string
+	tag                  string // the group that it stands in
+	summary, description string
+	scopes               []access.Scope // one of them is needed
+	body                 bodyKind
+	requests             []sample // examples of the body
+	answers              []reply
+	faults               []string // the codes of problems that are its own
+}
+
+type bodyKind int
+
+const (
+	noBody bodyKind = iota
+	optionalBody
+	requiredBody
+)
+
+// call is one request on its way to the domain.
+type call[B any] struct {
+	caller access.Caller
+	id     string // of the verification in the path
+	idem   *verify.Idem
+	body   B
+}
+
+// add enters an operation whose body is a B: its route and its description.
+func add[B any](a *API, o operation, handle func(ctx context.Context, c *call[B]) (status int, answer any, err error)) {
+	route := o.method + " " + o.path
+	var schema *huma.Schema
+	if o.body != noBody {
+		schema = a.document.Components.Schemas.Schema(reflect.TypeFor[B](), true, "")
+	}
+	a.document.AddOperation(o.describe(a.document.Components.Schemas, schema))
+	read := newReader[B](a.document.Components.Schemas, schema)
+	a.routes[route] = func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		c := &call[B]{id: r.PathValue("id")}
+		var err error
+		if c.caller, err = a.authenticate(r, o.scopes); err == nil && o.body != noBody {
+			err = a.receive(r, o.body, route, func(data []byte, idem *verify.Idem) (err error) {
+				c.idem = idem
+				c.body, err = read.decode(data)
+				return err
+			}, c.caller.App)
+		}
+		var status int
+		var answer any
+		if err == nil {
+			status, answer, err = handle(ctx, c)
+		}
+		if err != nil {
+			writeError(w, r, err)
+			return
+		}
+		edge.WriteJSON(w, status, "application/json", answer)
+	}
+}
+
+// authenticate says who calls, before anything of the body is read.
+func (a *API) authenticate(r *http.Request, scopes []access.Scope) (access.Caller, error) {
+	headers := r.Header["Authorization"]
+	if len(headers) != 1 {
+		return access.Caller{}, access.ErrUnknownKey
+	}
+	caller, err := a.Authenticator.Authenticate(r.Context(), headers[0])
+	if err != nil {
+		return caller, err
+	}
+	edge.Note(r.Context(), slog.String("app", caller.App), slog.String("key", caller.KeyID))
+	if !caller.May(scopes...) {
+		return caller, errForbidden
+	}
+	return caller, nil
+}
+
+// receive reads the headers and the body of a request that brings one.
+func (a *API) receive(r *http.Request, kind bodyKind, route string, use func([]byte, *verify.Idem) error, app string) error {
+	key, given, err := idemKey(r.Header)
+	if err != nil {
+		return err
+	}
+	if r.ContentLength != 0 { // -1 where it is not told
+		if err := mediaType(r.Header); err != nil {
+			return err
+		}
+	}
+	data, err := readBody(r)
+	switch {
+	case err != nil:
+		return err
+	case len(data) == 0 && kind == requiredBody:
+		return faultError{code: codeBodyMissing}
+	case len(data) == 0:
+		data = []byte("{}")
+	}
+	var idem *verify.Idem
+	if given {
+		idem = a.Idem(app, route, key, data)
+	}
+	return use(data, idem)
+}
+
+// idemKey reads the Idempotency-Key: visible ASCII, so that two programs never
+// differ about what it is.
+func idemKey(h http.Header) (key string, given bool, err error) {
+	values := h["Idempotency-Key"]
+	if len(values) == 0 {
+		return "", false, nil
+	}
+	key = values[0]
+	if len(values) > 1 || key == "" || len(key) > maxIdemKey {
+		return "", false, faultError{code: codeIdemKey}
+	}
+	for i := range len(key) {
+		if key[i] < '!' || key[i] > '~' {
+			return "", false, faultError{code: codeIdemKey}
+		}
+	}
+	return key, true, nil
+}
+
+// mediaType takes JSON alone, as it is. A browser cannot send that to another
+// site without asking first.
+func mediaType(h http.Header) error {
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return faultError{code: codeMediaType}
+	}
+	given := h.Get("Content-Type")
+	if given == "application/json" {
+		return nil
+	}
+	parsed, params, err := mime.ParseMediaType(given)
+	if charset, ok := params["charset"]; err != nil || parsed != "application/json" || ok && !strings.EqualFold(charset, "utf-8") {
+		return faultError{code: codeMediaType}
+	}
+	return nil
+}
+
+// readBody reads the body once, whole.
+func readBody(r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, faultError{code: codeBodyTooLarge}
+	}
+	var data []byte
+	var err error
+	if n := r.ContentLength; n >= 0 {
+		data = make([]byte, n) // net/http gives no more than was announced
+		_, err = io.ReadFull(r.Body, data)
+	} else {
+		data, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge), len(data) > maxBody:
+		return nil, faultError{code: codeBodyTooLarge}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, faultError{code: codeBodySlow}
+	case err != nil:
+		return nil, faultError{code: codeBodyBroken}
+	}
+	return data, nil
+}
