@@ -22,9 +22,14 @@ const (
 )
 
 type cli struct {
-	Demo      demoCmd      `cmd:"" help:"Show a whole run on this machine: a simulated Twilio, three texts, a phone. No account needed."`
+	Demo      demoCmd      `cmd:"" help:"A whole verification on this machine: service, simulated Twilio, a page with a phone. No account needed."`
+	Serve     serveCmd     `cmd:"" help:"Run the verification service."`
 	Connector connectorCmd `cmd:"" help:"Check and try a connector JSON."`
+	Keys      keysCmd      `cmd:"" help:"Make, list and revoke API keys."`
+	Limits    limitsCmd    `cmd:"" help:"Clear limits."`
+	Config    configCmd    `cmd:"" help:"Check the server config."`
 	TwilioSim simCmd       `cmd:"" name:"twilio-sim" help:"Run the simulated Twilio alone."`
+	OpenAPI   openapiCmd   `cmd:"" name:"openapi" help:"Print the API's OpenAPI 3.1 document."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 

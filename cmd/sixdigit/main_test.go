@@ -16,7 +16,20 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sixdigit": main})
+	testscript.Main(tidy{m}, map[string]func(){"sixdigit": main})
+}
+
+// tidy removes what the tests built.
+type tidy struct{ m *testing.M }
+
+// Run implements testscript.TestingM.
+func (t tidy) Run() int {
+	defer func() {
+		if dir, err := buildFolder(); err == nil {
+			_ = os.RemoveAll(dir)
+		}
+	}()
+	return t.m.Run()
 }
 
 // TestScripts runs each file of testdata/script as a session at a shell. In

@@ -10,12 +10,13 @@ import (
 )
 
 type demoCmd struct {
-	Exit   bool   `help:"End after the transcript; status 0 when every text arrived."`
-	Listen string `placeholder:"ADDR" help:"Where to answer; 127.0.0.1:8010 by default, or any free port where that is taken."`
+	Exit   bool   `help:"Make one verification without a browser, print every step and end; status 0 when it was approved."`
+	Listen string `placeholder:"ADDR" help:"Where the page answers; 127.0.0.1:8010 by default, or any free port where that is taken."`
 }
 
 func (demoCmd) Help() string {
-	return `Nothing leaves this machine and no account is needed.
+	return `It runs the service on a temporary folder, a simulated Twilio, and a page with a
+sign-in form beside a phone. Nothing leaves this machine and no account is needed.
 
 Examples:
   sixdigit demo
@@ -23,7 +24,8 @@ Examples:
 }
 
 func (c demoCmd) Run(ctx context.Context, s streams) error {
-	return app.Demo(ctx, app.DemoOptions{Listen: c.Listen, Exit: c.Exit, Out: s.out})
+	log := newLogger(s, app.LogConfig{Level: "error"})
+	return app.Demo(ctx, app.DemoOptions{Listen: c.Listen, Exit: c.Exit, Out: s.out, Log: log})
 }
 
 type simCmd struct {

@@ -2,95 +2,188 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
 
-	"github.com/sixdigit/sixdigit/connector/twilio"
+	"github.com/sixdigit/sixdigit/internal/access"
 	"github.com/sixdigit/sixdigit/internal/demo"
-	"github.com/sixdigit/sixdigit/secret"
-	"github.com/sixdigit/sixdigit/sms"
+	"github.com/sixdigit/sixdigit/internal/edge"
 	"github.com/sixdigit/sixdigit/twiliosim"
 )
 
 // DemoOptions says how the demo runs.
 type DemoOptions struct {
-	Listen string // "" is DefaultListen, or any free port where that is taken
-	Exit   bool   // end after the transcript
-	Out    io.Writer
+	Listen string       // "" is DefaultListen, or any free port where that is taken
+	Exit   bool         // print a transcript and end
+	Out    io.Writer    // for people
+	Log    *slog.Logger // the service's; nil is silent
 }
 
-// Demo runs the simulated Twilio and sends it one text of every usage type of
-// the guide's example, through the connector, over HTTP. Without Exit the
-// simulator's page stays up until ctx ends. It returns an error when a text
-// was not delivered.
+// transcriptStep is the simulated Twilio's pace where nobody watches.
+const transcriptStep = 100 * time.Millisecond
+
+// demoGrace is how long a request may go on when the demo is told to end. A
+// browser keeps connections open on which it asks nothing.
+const demoGrace = time.Second
+
+// Demo runs a service with a store in a temporary folder, a simulated Twilio,
+// and an app with a page to sign in on, until ctx ends. With Exit it makes a
+// verification by itself, prints it and ends; its error says that the
+// verification was not approved.
 func Demo(ctx context.Context, o DemoOptions) error {
+	d, err := openDemo(ctx, o)
+	switch {
+	case err != nil && ctx.Err() != nil && !o.Exit:
+		return nil // Ctrl-C while it starts is as good as later
+	case err != nil:
+		return err
+	}
+	return d.run(ctx, o)
+}
+
+// demoParts are a demo's parts, in the order in which they are opened.
+type demoParts struct {
+	listener net.Listener
+	folder   string // of the store and the connector JSON
+	twilio   *twiliosim.Server
+	service  *Service
+	app      *demo.Demo
+	url      string
+}
+
+// openDemo opens the parts. The service runs first when run is called.
+func openDemo(ctx context.Context, o DemoOptions) (d *demoParts, err error) {
+	opened := &demoParts{}
+	defer func() {
+		if err != nil {
+			if opened.service != nil {
+				opened.service.close()
+			}
+			err = errors.Join(err, opened.close())
+		}
+	}()
 	addr, fallback := o.Listen, false
 	if addr == "" {
 		addr, fallback = DefaultListen, true
 	}
-	ln, err := listen(ctx, addr, fallback)
+	if opened.listener, err = listen(ctx, addr, fallback); err != nil {
+		return nil, err
+	}
+	if at := opened.listener.Addr(); !loopback(at) { // it shows codes to whoever asks
+		return nil, fmt.Errorf("demo: %s is open to the network; name a loopback address, as 127.0.0.1:8010", at)
+	}
+	opened.url = localURL(opened.listener.Addr())
+	if opened.folder, err = os.MkdirTemp("", "sixdigit-demo-"); err != nil {
+		return nil, fmt.Errorf("make a temporary folder: %w", cause(err))
+	}
+	var sim twiliosim.Options
+	if o.Exit {
+		sim.Step = transcriptStep
+	}
+	opened.twilio = twiliosim.New(sim)
+	if opened.service, err = demoService(ctx, opened.folder, opened.url, o.Log); err != nil {
+		return nil, err
+	}
+	_, key, err := access.Create(ctx, opened.service.Keys(), access.Spec{Name: "demo", App: "demo"}, time.Now(), rand.Reader)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if !loopback(ln.Addr()) {
-		return errors.Join(fmt.Errorf("demo: %s is open to the network; name a loopback address, as 127.0.0.1:8010", ln.Addr()), ln.Close())
-	}
-	url := localURL(ln.Addr())
-	cfg := demoConfig(url)
-	client, err := twilio.New(cfg, twilio.Options{})
-	if err != nil {
-		return errors.Join(fmt.Errorf("demo: %w", err), ln.Close())
-	}
-	defer client.Close()
-	catalog, err := sms.NewCatalog(cfg.Templates)
-	if err != nil {
-		return errors.Join(fmt.Errorf("demo: %w", err), ln.Close())
-	}
-	sim := twiliosim.New(twiliosim.Options{})
-	show := demo.New(demo.Options{
-		Sender: client, Parser: client, Catalog: catalog, URL: url, Out: o.Out, Code: randomCode,
-		Phone: func(to string) string {
-			if texts := sim.Messages(to); len(texts) > 0 {
-				return texts[0].Body
-			}
-			return ""
-		},
-	})
-	mux := http.NewServeMux()
-	mux.Handle(demo.CallbackPath, show)
-	mux.Handle("/", sim)
+	opened.app, err = demo.New(demo.Options{API: opened.service.URL(), Key: key, Simulator: opened.twilio})
+	return opened, err
+}
 
-	parent := ctx
+// run serves until ctx ends or, with Exit, until the transcript does. The
+// service closes itself.
+func (d *demoParts) run(ctx context.Context, o DemoOptions) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	served := make(chan error, 1)
-	go func() { served <- serve(ctx, ln, mux, func() { _ = sim.Close() }) }()
-	err = show.Run(ctx)
-	if parent.Err() != nil {
-		err = nil // Ctrl-C ends the demo, it does not fail it
-	}
-	if err == nil && !o.Exit {
-		_, _ = fmt.Fprintf(o.Out, "\nThe phone stays at %s/sim/ until you press Ctrl-C.\n", url)
+	ended := make(chan error, 2)
+	go func() {
+		defer stop() // a demo with half its parts is none
+		ended <- d.service.Run(ctx)
+	}()
+	server := edge.NewServer(d.app.Handler(), edge.Timeouts{Grace: demoGrace}, o.Log)
+	server.OnStop(func() { // what would go on by itself: streams, and requests that wait for the simulator
+		d.app.Close()
+		_ = d.twilio.Close()
+	})
+	go func() {
+		defer stop()
+		err := server.Serve(ctx, d.listener)
+		if errors.Is(err, edge.ErrUnfinished) {
+			err = nil
+		}
+		ended <- err
+	}()
+	var err error
+	if o.Exit {
+		err = d.app.Transcript(ctx, o.Out)
+	} else if _, err = fmt.Fprintf(o.Out, demoText, d.url); err == nil {
 		<-ctx.Done()
 	}
 	stop()
-	return errors.Join(err, <-served)
+	return errors.Join(err, <-ended, <-ended, d.close())
 }
 
-// demoConfig is the guide's example with its three credentials filled in: those
-// of the simulator.
-func demoConfig(url string) twilio.Config {
-	return twilio.Config{
-		AccountSID:          twiliosim.DefaultAccountSID,
-		AuthToken:           secret.New(twiliosim.DefaultAuthToken),
-		MessagingServiceSID: twiliosim.DefaultMessagingServiceSID,
-		BaseURL:             url,
-		Templates: []sms.Template{
-			{Usage: sms.UsageRegister, Content: "Your sign-up code is {{code}}."},
-			{Usage: sms.UsageSignIn, Content: "Your sign-in code is {{code}}."},
-			{Usage: sms.UsageTest, Content: "A test: {{code}}."},
-		},
+// close closes all parts but the service, the last one first.
+func (d *demoParts) close() error {
+	if d.app != nil {
+		d.app.Close()
 	}
+	if d.twilio != nil {
+		_ = d.twilio.Close()
+	}
+	if d.listener != nil {
+		_ = d.listener.Close() // it may be closed already
+	}
+	if d.folder == "" {
+		return nil
+	}
+	return os.RemoveAll(d.folder)
 }
+
+const demoText = `A sign-in by text message, all of it on this machine; no account needed.
+
+  Open %s
+
+Type a phone number there, for instance +1 415 555 0134, which belongs to
+fiction. The text arrives on the phone beside the form: type its code. Every
+request and answer is shown below. Stop it with Ctrl-C.
+`
+
+// demoService is the service as an operator runs it, with the simulated Twilio
+// at url. Every country is allowed: no text leaves this machine.
+func demoService(ctx context.Context, folder, url string, log *slog.Logger) (*Service, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	c := DefaultConfig()
+	c.Listen, c.PrivateListen = "127.0.0.1:0", "127.0.0.1:0"
+	c.Data, c.Countries = filepath.Join(folder, "data"), []string{AllCountries}
+	c.Connector = filepath.Join(folder, "twilio.json")
+	text := fmt.Sprintf(demoConnector, twiliosim.DefaultAccountSID, twiliosim.DefaultAuthToken, twiliosim.DefaultMessagingServiceSID, url)
+	if err := os.WriteFile(c.Connector, []byte(text), 0o600); err != nil {
+		return nil, fmt.Errorf("write the demo's connector JSON: %w", cause(err))
+	}
+	// The environment is this person's own service's, not the demo's.
+	return NewService(ctx, c, func(string) string { return "" }, log)
+}
+
+// demoConnector is the guide's example with its three credentials filled in:
+// those of the simulator.
+const demoConnector = `{
+  "accountSID": %q, "authToken": %q, "fromMessagingServiceSID": %q, "baseURL": %q,
+  "templates": [
+    { "usageType": "Register", "content": "Your sign-up code is {{code}}." },
+    { "usageType": "SignIn",   "content": "Your sign-in code is {{code}}." },
+    { "usageType": "Test",     "content": "A test: {{code}}." }
+  ]
+}
+`

@@ -1,0 +1,200 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sixdigit/sixdigit/internal/app"
+	"github.com/sixdigit/sixdigit/twiliosim"
+)
+
+const (
+	simAccount = "AC00000000000000000000000000000000"
+	simToken   = "11111111111111111111111111111111"
+	simService = "MG00000000000000000000000000000000"
+)
+
+// world is a service with a simulated Twilio of its own, over loopback.
+type world struct {
+	t    *testing.T
+	sim  *twiliosim.Server
+	svc  *app.Service
+	key  string
+	logs *lockedBuffer
+	dir  string
+	http *http.Client
+	stop func()
+
+	mu      sync.Mutex
+	answers []string // every answer's status line, headers and body
+}
+
+// newWorld starts a service. change edits the config; a simulator that is nil
+// is made.
+func newWorld(t *testing.T, change func(*app.Config)) *world {
+	t.Helper()
+	w := &world{t: t, logs: &lockedBuffer{}, dir: t.TempDir(), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	w.sim = twiliosim.New(twiliosim.Options{Step: time.Millisecond})
+	simServer := httptest.NewServer(w.sim)
+	t.Cleanup(func() {
+		simServer.Close()
+		_ = w.sim.Close()
+		w.http.CloseIdleConnections()
+	})
+	file := filepath.Join(w.dir, "twilio.json")
+	text := fmt.Sprintf(`{"accountSID": %q, "authToken": %q, "fromMessagingServiceSID": %q, "baseURL": %q,
+		"templates": [{"usageType": "Generic", "content": "Your secret code is {{code}}."}]}`, simAccount, simToken, simService, simServer.URL)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := app.DefaultConfig()
+	c.Listen, c.PrivateListen = "127.0.0.1:0", "127.0.0.1:0"
+	c.Connector, c.Data, c.Countries = file, filepath.Join(w.dir, "data"), []string{"US"}
+	if change != nil {
+		change(&c)
+	}
+	w.run(c)
+	_, key, err := app.CreateKey(t.Context(), c, app.KeySpec{Name: "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.key = key.Reveal()
+	return w
+}
+
+// run starts the service; stop ends it and waits.
+func (w *world) run(c app.Config) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	log := slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	svc, err := app.NewService(ctx, c, func(string) string { return "" }, log)
+	if err != nil {
+		cancel()
+		w.t.Fatal(err)
+	}
+	w.svc = svc
+	done := make(chan error, 1)
+	go func() { done <- svc.Run(ctx) }()
+	var once sync.Once
+	w.stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-done; err != nil {
+				w.t.Errorf("the service ended with %v", err)
+			}
+		})
+	}
+	w.t.Cleanup(w.stop)
+}
+
+// call makes a request with the key and returns status and decoded body.
+func (w *world) call(method, path string, body any, headers ...string) (int, map[string]any) {
+	w.t.Helper()
+	status, text := w.raw(method, w.svc.URL()+path, body, headers...)
+	var v map[string]any
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &v); err != nil {
+			w.t.Errorf("%s %s: %d, not JSON: %v", method, path, status, err)
+		}
+	}
+	return status, v
+}
+
+func (w *world) raw(method, url string, body any, headers ...string) (int, []byte) {
+	w.t.Helper()
+	var payload []byte
+	switch b := body.(type) {
+	case nil:
+	case string:
+		payload = []byte(b)
+	default:
+		payload, _ = json.Marshal(b)
+	}
+	req, err := http.NewRequest(method, url, bytes.NewReader(payload))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.key)
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := w.http.Do(req)
+	if err != nil {
+		w.t.Errorf("%s: %v", method, err)
+		return 0, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Error(err)
+	}
+	w.mu.Lock()
+	w.answers = append(w.answers, fmt.Sprintf("%s %v %s", resp.Status, resp.Header, text))
+	w.mu.Unlock()
+	return resp.StatusCode, text
+}
+
+// start begins a verification and returns its id.
+func (w *world) start(to string, more ...string) string {
+	w.t.Helper()
+	body := map[string]any{"to": to, "usage_type": "SignIn", "client_ip": "203.0.113.7"}
+	for i := 0; i+1 < len(more); i += 2 {
+		body[more[i]] = more[i+1]
+	}
+	status, v := w.call("POST", "/v1/verifications", body)
+	if status != http.StatusCreated {
+		w.t.Fatalf("start: %d %v", status, v["code"])
+	}
+	return v["id"].(string)
+}
+
+// code reads the newest code off the phone.
+func (w *world) code(to string) string {
+	w.t.Helper()
+	texts := w.sim.Messages(to)
+	if len(texts) == 0 {
+		w.t.Fatal("no text arrived")
+	}
+	code := strings.TrimSuffix(strings.TrimPrefix(texts[0].Body, "Your secret code is "), ".")
+	return code
+}
+
+// wrong is a code of the same length that is not the right one.
+func wrong(code string) string {
+	last := code[len(code)-1]
+	return code[:len(code)-1] + string('0'+(last-'0'+1)%10)
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func jsonLog(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

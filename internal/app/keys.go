@@ -1,0 +1,102 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sixdigit/sixdigit/internal/access"
+	"github.com/sixdigit/sixdigit/phone"
+	"github.com/sixdigit/sixdigit/secret"
+	"github.com/sixdigit/sixdigit/store/sqlite"
+	"github.com/sixdigit/sixdigit/verify"
+)
+
+// KeySpec asks for an API key.
+type KeySpec struct {
+	Name   string // for people, and the app's name where App is empty
+	App    string
+	Scopes []string // none are all
+	Life   time.Duration
+}
+
+// CreateKey makes an API key in the data folder's database, which a running
+// service may have open: the key works at once. The string is shown once.
+func CreateKey(ctx context.Context, c Config, spec KeySpec) (access.Key, secret.String, error) {
+	keys, err := openKeys(ctx, c)
+	if err != nil {
+		return access.Key{}, secret.String{}, err
+	}
+	defer func() { _ = keys.Close() }()
+	now := time.Now()
+	s := access.Spec{Name: spec.Name, App: spec.App}
+	if s.App == "" {
+		s.App = spec.Name
+	}
+	for _, scope := range spec.Scopes {
+		s.Scopes = append(s.Scopes, access.Scope(scope))
+	}
+	if spec.Life > 0 {
+		s.ExpiresAt = now.Add(spec.Life)
+	}
+	return access.Create(ctx, keys, s, now, rand.Reader)
+}
+
+// ListKeys returns the API keys, the oldest first; no secret is among them.
+func ListKeys(ctx context.Context, c Config) ([]access.Key, error) {
+	keys, err := openKeys(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = keys.Close() }()
+	return keys.List(ctx)
+}
+
+// RevokeKey ends a key for good. A running service refuses it within seconds.
+func RevokeKey(ctx context.Context, c Config, id string) error {
+	keys, err := openKeys(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = keys.Close() }()
+	return keys.Revoke(ctx, id, time.Now())
+}
+
+func openKeys(ctx context.Context, c Config) (*sqlite.Keys, error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder %s: %w", c.Data, cause(err))
+	}
+	database := filepath.Join(c.Data, "sixdigit.db")
+	if _, err := os.Stat(database); errors.Is(err, fs.ErrNotExist) {
+		// As a first start does: a database without a server key means a lost one.
+		if _, _, err := serverKeys(c.Data, os.Getenv); err != nil {
+			return nil, err
+		}
+	}
+	return sqlite.OpenKeys(ctx, database)
+}
+
+// ClearLimits gives a locked-out person back their tries, at one app. Counters
+// are named by their limit, so the config's numbers do not matter here.
+func ClearLimits(ctx context.Context, c Config, getenv func(string) string, app string, to phone.Number) error {
+	database := filepath.Join(c.Data, "sixdigit.db")
+	if _, err := os.Stat(database); err != nil {
+		return fmt.Errorf("no service has run in %s: %w", c.Data, cause(err))
+	}
+	ring, _, err := serverKeys(c.Data, getenv)
+	if err != nil {
+		return err
+	}
+	store, err := sqlite.Open(ctx, sqlite.Options{Path: database})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	policy := verify.DefaultPolicy()
+	return verify.ClearLimits(ctx, store, ring, &policy.Limits, app, to)
+}

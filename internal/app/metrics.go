@@ -1,0 +1,93 @@
+package app
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/sixdigit/sixdigit/connector"
+	"github.com/sixdigit/sixdigit/sms"
+	"github.com/sixdigit/sixdigit/verify"
+)
+
+// metrics counts what happens. No label holds a number, an id or an address,
+// and each has few values.
+type metrics struct {
+	registry *prometheus.Registry
+
+	started, sends, checks, approved, limits, requests *prometheus.CounterVec
+	sendSeconds, requestSeconds                        *prometheus.HistogramVec
+	batchSize, batchSeconds                            prometheus.Histogram
+}
+
+var _ verify.Observer = (*metrics)(nil)
+
+func newMetrics() *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "sixdigit", Name: name, Help: help}, labels)
+	}
+	// From a tenth of a millisecond to the ten seconds of a slow provider.
+	seconds := prometheus.ExponentialBucketsRange(0.0001, 12, 16)
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "sixdigit", Name: name, Help: help, Buckets: seconds}, labels)
+	}
+	m := &metrics{
+		registry:       prometheus.NewRegistry(),
+		started:        counter("verifications_started_total", "Verifications that were started.", "usage_type", "country"),
+		approved:       counter("verifications_approved_total", "Verifications whose code was given: over the started ones, the conversion.", "usage_type", "country"),
+		sends:          counter("sends_total", "Texts, by what became of the request; kind is empty when the provider took it.", "connector", "country", "status", "kind"),
+		checks:         counter("checks_total", "Codes that were checked.", "usage_type", "country", "result"),
+		limits:         counter("limit_hits_total", "Requests that a limit refused.", "limit"),
+		requests:       counter("http_requests_total", "Requests, by route.", "method", "route", "status"),
+		sendSeconds:    histogram("send_seconds", "How long a request to the provider took.", "connector"),
+		requestSeconds: histogram("http_request_seconds", "How long a request took, by route.", "method", "route"),
+		batchSize: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "sixdigit", Name: "store_batch_operations", Help: "Operations in one transaction of the store.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
+		}),
+		batchSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "sixdigit", Name: "store_batch_seconds", Help: "How long one transaction of the store took.", Buckets: seconds,
+		}),
+	}
+	m.registry.MustRegister(m.started, m.approved, m.sends, m.checks, m.limits, m.requests, m.sendSeconds, m.requestSeconds,
+		m.batchSize, m.batchSeconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Started implements verify.Observer.
+func (m *metrics) Started(_ string, usage sms.UsageType, country string) {
+	m.started.WithLabelValues(string(usage), country).Inc()
+}
+
+// SendDone implements verify.Observer.
+func (m *metrics) SendDone(name, country string, status connector.Status, kind connector.Kind, took time.Duration) {
+	m.sends.WithLabelValues(name, country, string(status), string(kind)).Inc()
+	m.sendSeconds.WithLabelValues(name).Observe(took.Seconds())
+}
+
+// Checked implements verify.Observer.
+func (m *metrics) Checked(_ string, usage sms.UsageType, country string, valid bool, status verify.Status) {
+	result := "wrong"
+	switch {
+	case valid:
+		result = "right"
+		m.approved.WithLabelValues(string(usage), country).Inc()
+	case status != verify.StatusPending && status != verify.StatusExhausted:
+		result = "ended"
+	}
+	m.checks.WithLabelValues(string(usage), country, result).Inc()
+}
+
+// LimitHit implements verify.Observer.
+func (m *metrics) LimitHit(name string) { m.limits.WithLabelValues(name).Inc() }
+
+func (m *metrics) request(method, route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
+	m.requestSeconds.WithLabelValues(method, route).Observe(took.Seconds())
+}
+
+func (m *metrics) batch(size int, took time.Duration) {
+	m.batchSize.Observe(float64(size))
+	m.batchSeconds.Observe(took.Seconds())
+}
