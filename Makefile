@@ -9,6 +9,10 @@ BENCH     ?= .
 BENCHTIME ?= 1s
 # A seed for the order of the tests; a run prints its own, so that it can be repeated.
 SHUFFLE   ?=
+# How often `make crash` kills the service.
+ROUNDS    ?= 20
+# Arguments of `make bench`, as in: make bench BENCHARGS='-slice 10s -json'
+BENCHARGS ?=
 # Arguments of `make run` and `make demo`, as in: make run ARGS='connector check my.json'
 ARGS      ?=
 
@@ -19,7 +23,7 @@ GOLANGCI_LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
 test: ## install what the tests need, run them all, skip none
@@ -48,8 +52,16 @@ lint: ## run golangci-lint; its first run builds it, which takes minutes
 fuzz: ## run every fuzz target for FUZZTIME (1m), or those that match FUZZ
 	@scripts/fuzz.sh
 
+.PHONY: crash
+crash: ## kill the service under load ROUNDS (20) times; nothing answered may be lost
+	SIXDIGIT_CRASH_ROUNDS=$(ROUNDS) $(GO) test -count=1 -v -run '^TestCrash$$' ./cmd/sixdigit
+
 .PHONY: bench
-bench: ## run the benchmarks that match BENCH (.)
+bench: ## measure the service beside its floors, in about two minutes; BENCHARGS go to it
+	$(GO) run ./internal/bench $(BENCHARGS)
+
+.PHONY: microbench
+microbench: ## run the packages' benchmarks that match BENCH (.)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./...
 
 .PHONY: interop
@@ -66,7 +78,7 @@ run: build ## build, then run ./sixdigit with ARGS
 	./sixdigit $(ARGS)
 
 .PHONY: demo
-demo: ## a whole run on this machine, without an account
+demo: ## a whole verification on this machine, without an account
 	$(GO) run ./cmd/sixdigit demo $(ARGS)
 
 .PHONY: sim

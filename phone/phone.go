@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -35,11 +36,19 @@ type Number struct {
 	read func() *parts
 }
 
+// parts are worked out in two steps: most who have a number ask for its form
+// alone, and the second step costs as much as Parse.
 type parts struct {
-	e164     string
-	region   string
-	code     int
-	line     LineType
+	e164 string
+	code int
+
+	whole  *phonenumbers.PhoneNumber
+	once   sync.Once
+	region string
+	kind   sync.Once
+	line   LineType
+	// assigned: a range without a type is one that the plan does not assign;
+	// that is how the library itself tells.
 	assigned bool
 }
 
@@ -139,17 +148,21 @@ func read(e164 string) (*phonenumbers.PhoneNumber, error) {
 }
 
 func number(n *phonenumbers.PhoneNumber, e164 string) Number {
-	t := phonenumbers.GetNumberType(n)
-	p := &parts{
-		e164:   e164,
-		region: region(n),
-		code:   int(n.GetCountryCode()),
-		line:   lineType(t),
-		// A range without a type is one that the plan does not assign: that is
-		// how the library itself tells.
-		assigned: t != phonenumbers.UNKNOWN,
-	}
+	p := &parts{e164: e164, code: int(n.GetCountryCode()), whole: n}
 	return Number{read: func() *parts { return p }}
+}
+
+func (p *parts) country() string {
+	p.once.Do(func() { p.region = region(p.whole) })
+	return p.region
+}
+
+func (p *parts) plan() (line LineType, assigned bool) {
+	p.kind.Do(func() {
+		t := phonenumbers.GetNumberType(p.whole)
+		p.line, p.assigned = lineType(t), t != phonenumbers.UNKNOWN
+	})
+	return p.line, p.assigned
 }
 
 // withoutMexicanOne drops the 1 that stood between +52 and the ten digits of a
@@ -178,15 +191,13 @@ func region(n *phonenumbers.PhoneNumber) string {
 	return r
 }
 
-func (n Number) parts() parts {
-	if n.read == nil {
-		return parts{line: TypeUnknown}
-	}
-	return *n.read()
-}
-
 // E164 returns the number in full, as "+14155552671"; "" for the zero Number.
-func (n Number) E164() string { return n.parts().e164 }
+func (n Number) E164() string {
+	if n.read == nil {
+		return ""
+	}
+	return n.read().e164
+}
 
 // IsZero reports whether n is no number.
 func (n Number) IsZero() bool { return n.read == nil }
@@ -197,19 +208,41 @@ func (n Number) Equal(m Number) bool { return n.E164() == m.E164() }
 // Region returns the ISO 3166-1 alpha-2 code of the number's country, or ""
 // where there is none (satellite and other international numbers) or it cannot
 // be told (an unassigned range of a calling code that countries share).
-func (n Number) Region() string { return n.parts().region }
+func (n Number) Region() string {
+	if n.read == nil {
+		return ""
+	}
+	return n.read().country()
+}
 
 // CountryCode returns the country calling code, 1 to 3 digits; 0 for the zero
 // Number.
-func (n Number) CountryCode() int { return n.parts().code }
+func (n Number) CountryCode() int {
+	if n.read == nil {
+		return 0
+	}
+	return n.read().code
+}
 
 // Type returns the kind of line that the number's range is assigned to:
 // TypeUnknown when it is not assigned, and for the zero Number.
-func (n Number) Type() LineType { return n.parts().line }
+func (n Number) Type() LineType {
+	if n.read == nil {
+		return TypeUnknown
+	}
+	line, _ := n.read().plan()
+	return line
+}
 
 // Assigned reports whether the number lies in a range that the number plan, as
 // this library knows it, has assigned.
-func (n Number) Assigned() bool { return n.parts().assigned }
+func (n Number) Assigned() bool {
+	if n.read == nil {
+		return false
+	}
+	_, assigned := n.read().plan()
+	return assigned
+}
 
 // Prefix returns the number without its last four digits, as "+1415555": the
 // block of 10,000 in which it lies, and "" for the zero Number. Limits against
@@ -225,7 +258,7 @@ func (n Number) Mask() string {
 	if n.IsZero() {
 		return ""
 	}
-	p := n.parts()
+	p := n.read()
 	head := 1 + codeDigits(p.code)
 	tail := len(p.e164) - 2
 	return p.e164[:head] + strings.Repeat("*", tail-head) + p.e164[tail:]

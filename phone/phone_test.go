@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -338,4 +339,23 @@ func BenchmarkParse(b *testing.B) {
 			}
 		})
 	}
+}
+
+// What is worked out when it is first asked for is the same for all who ask at
+// once.
+func TestNumberIsSharedByManyGoroutines(t *testing.T) {
+	t.Parallel()
+	n, err := Parse("+14155552671")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 32 {
+		all.Go(func() {
+			if r, line, known := n.Region(), n.Type(), n.Assigned(); r != "US" || line != TypeFixedOrMobile || !known {
+				t.Errorf("%s, %v, assigned: %t", r, line, known)
+			}
+		})
+	}
+	all.Wait()
 }

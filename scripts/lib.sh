@@ -18,6 +18,18 @@ has_cc() {
   printf '#include <stdlib.h>\nint main(void) { return 0; }\n' | $cc -x c -o /dev/null - >/dev/null 2>&1
 }
 
+# has_browser reports whether there is a Chromium that starts. A command of the
+# name alone is of no use: some systems have one that only offers to install it.
+has_browser() {
+  local name
+  for name in chromium chromium-browser google-chrome; do
+    if command -v "$name" >/dev/null && "$name" --version >/dev/null 2>&1; then
+      return 0
+    fi
+  done
+  return 1
+}
+
 # major prints the first number of a version such as v20.20.2.
 major() { printf '%s\n' "$1" | sed -e 's/^[^0-9]*//' -e 's/[^0-9].*//'; }
 

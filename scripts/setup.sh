@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# setup.sh [race] [node]: installs what these need and this machine lacks.
+# setup.sh [race] [node] [browser]: installs what these need and this machine lacks.
 #
-#   race  a C compiler, which go test -race is built with
-#   node  Node.js, npm and the packages of interop/package-lock.json
+#   race     a C compiler, which go test -race is built with
+#   node     Node.js, npm and the packages of interop/package-lock.json
+#   browser  Chromium, in which the demo's page is tested
 #
 # It says what it is about to install before it does, and does nothing when
 # all is there.
@@ -54,12 +55,13 @@ npm_ci() {
   cd ..
 }
 
-want_race='' want_node=''
+want_race='' want_node='' want_browser=''
 for want in "$@"; do
   case $want in
     race) want_race=1 ;;
     node) want_node=1 ;;
-    *) die "unknown need '$want': the needs are race and node." ;;
+    browser) want_browser=1 ;;
+    *) die "unknown need '$want': the needs are race, node and browser." ;;
   esac
 done
 
@@ -74,6 +76,9 @@ if [ -n "$want_node" ]; then
   command -v node >/dev/null || missing+=(nodejs)
   command -v npm >/dev/null || missing+=(npm)
 fi
+if [ -n "$want_browser" ] && ! has_browser; then
+  missing+=(chromium)
+fi
 if [ ${#missing[@]} -gt 0 ]; then
   install_debian "${missing[@]}"
   hash -r
@@ -84,4 +89,7 @@ fi
 if [ -n "$want_node" ]; then
   check_node
   npm_ci
+fi
+if [ -n "$want_browser" ]; then
+  has_browser || die "Chromium does not start, in which the demo's page is tested: repair it (on Debian: apt-get install chromium)."
 fi
