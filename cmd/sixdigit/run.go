@@ -50,17 +50,14 @@ func (c simCmd) Run(ctx context.Context, s streams) error {
 type versionCmd struct{}
 
 func (versionCmd) Run(s streams) error {
-	version, revision := "devel", ""
+	revision := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" && info.Main.Version != "(devel)" {
-			version = info.Main.Version
-		}
 		for _, setting := range info.Settings {
 			if setting.Key == "vcs.revision" {
 				revision = " " + setting.Value
 			}
 		}
 	}
-	_, err := fmt.Fprintf(s.out, "sixdigit %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(s.out, "sixdigit %s%s %s %s/%s\n", app.Version(), revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }

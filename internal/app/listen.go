@@ -5,18 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"time"
-)
-
-// Time-outs of every listener. A header that takes longer than five seconds
-// comes from a client that means harm or is gone.
-const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 15 * time.Second
-	idleTimeout       = 2 * time.Minute
-	shutdownTimeout   = 5 * time.Second
-	maxHeaderBytes    = 32 << 10
 )
 
 // listen opens addr. Where addr asks for no port of its own and the usual one
@@ -54,33 +42,4 @@ func netCause(err error) error {
 		return op.Err
 	}
 	return err
-}
-
-// serve answers on ln until ctx ends, then finishes what is in flight. onStop
-// ends what would not end by itself, such as event streams.
-func serve(ctx context.Context, ln net.Listener, h http.Handler, onStop func()) error {
-	srv := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-	}
-	srv.RegisterOnShutdown(onStop)
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(ln) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
-	case <-ctx.Done():
-	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-	defer cancel()
-	if err := srv.Shutdown(stop); err != nil {
-		_ = srv.Close() // slow clients: they had their time
-	}
-	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
-	}
-	return nil
 }

@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
+	"github.com/sixdigit/sixdigit/internal/edge"
 	"github.com/sixdigit/sixdigit/twiliosim"
 )
 
@@ -25,8 +28,20 @@ func Simulate(ctx context.Context, addr string, out, errs io.Writer) error {
 		_, _ = fmt.Fprintf(errs, "warning: %s is open to the network: everyone who reaches it can read the texts with the token below\n", ln.Addr())
 	}
 	_, _ = fmt.Fprintf(out, simulatorText, url, twiliosim.DefaultAccountSID, twiliosim.DefaultAuthToken, twiliosim.DefaultMessagingServiceSID)
-	return serve(ctx, ln, sim, func() { _ = sim.Close() })
+	server := edge.NewServer(sim, edge.Timeouts{Write: simPatience, Grace: simGrace}, nil)
+	server.OnStop(func() { _ = sim.Close() }) // which ends event streams and requests that hang
+	if err := server.Serve(ctx, ln); err != nil && !errors.Is(err, edge.ErrUnfinished) {
+		return err
+	}
+	return nil // slow clients had their time
 }
+
+// simPatience is longer than any latency that a fault can ask for, an hour;
+// simGrace is what requests in flight get when the simulator is told to end.
+const (
+	simPatience = 2 * time.Hour
+	simGrace    = 5 * time.Second
+)
 
 const simulatorText = `A simulated Twilio listens on %[1]s
 Its phone: %[1]s/sim/   Control: %[1]s/sim/messages, /sim/faults, /sim/ledger
