@@ -18,10 +18,10 @@ const (
 	// inFlight is how many sends wait for the provider at once.
 	inFlight = 5000
 	// maxPerSend bounds what the process grows by for each of them, in bytes, all
-	// counted: both connections, goroutines, garbage. A bare net/http handler that
-	// posts takes 52 KiB (docs/performance.md); with less than this a send is not
-	// worth a lighter HTTP of our own, with more something is held that should not.
-	maxPerSend = 80 << 10
+	// counted: both connections, goroutines, garbage. It is 44 to 49 KiB, as the
+	// collector happens to come (docs/performance.md); with more than this something
+	// is held that should not be.
+	maxPerSend = 54 << 10
 )
 
 // gate stands before the simulated Twilio: while it is shut, creates wait.

@@ -15,7 +15,7 @@ type body interface {
 	unread() bool
 }
 
-// plainBody is for the Client's own pool, which speaks HTTP/1. net/http sends
+// plainBody is for the Client's own http.Transport, which speaks HTTP/1. That sends
 // the header and the body in one packet only when the body is of a type it
 // knows, a bytes.Reader; the second packet is a quarter of what a send costs.
 // Its HTTP/1 has ended its own reading by the time it returns an error, so

@@ -22,9 +22,9 @@ const (
 
 // Options are the parts of a Client that no config file sets.
 type Options struct {
-	// Transport carries the requests; nil is a pool of the Client's own. It
-	// must not repeat a POST that may have reached the server, as
-	// http.Transport does not.
+	// Transport carries the requests; nil is the Client's own HTTP, which goes
+	// through the proxy that the environment names. A Transport must not repeat
+	// a POST that may have reached the server, as http.Transport does not.
 	Transport http.RoundTripper
 	// MaxConcurrent is how many requests are under way at once; 0 is
 	// DefaultMaxConcurrent. Twilio answers 429 beyond an account's own limit.
@@ -49,9 +49,10 @@ type Client struct {
 	smart    bool
 	validity time.Duration
 
-	transport http.RoundTripper
-	pool      *http.Transport // transport, when it is ours to close
-	places    chan struct{}   // one in it for each request under way
+	wire      *wire             // the Client's own HTTP, or nil
+	transport http.RoundTripper // what is used where wire is nil
+	pool      *http.Transport   // transport, when it is ours to close
+	places    chan struct{}     // one in it for each request under way
 	timeout   time.Duration
 	now       func() time.Time
 }
@@ -105,16 +106,29 @@ func New(cfg Config, opts Options) (*Client, error) {
 		n = DefaultMaxConcurrent
 	}
 	c.places = make(chan struct{}, n)
-	if c.transport == nil {
-		c.pool = newPool(n)
-		c.transport = c.pool
+	switch {
+	case c.transport != nil:
+	case wireSpeaks(base):
+		c.wire = newWire(base, n)
+	default:
+		c.usePool(n)
 	}
 	return c, nil
 }
 
-// Close closes the idle connections of the Client's own pool. Calls under way
-// go on; a transport from Options is left to whoever made it.
+// usePool is for what a wire cannot do.
+func (c *Client) usePool(connections int) {
+	c.wire, c.pool = nil, newPool(connections)
+	c.transport = c.pool
+}
+
+// Close closes the Client's own idle connections. Calls under way go on, and
+// later ones are possible: their connections end with them. A transport from
+// Options is left to whoever made it.
 func (c *Client) Close() {
+	if c.wire != nil {
+		c.wire.close()
+	}
 	if c.pool != nil {
 		c.pool.CloseIdleConnections()
 	}
@@ -123,20 +137,18 @@ func (c *Client) Close() {
 // newPool keeps one connection for each request that may be under way, so that
 // none is opened and closed again under load (http's default keeps two).
 func newPool(connections int) *http.Transport {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: probeInterval}
 	// One connection a request: a stalled connection then holds up one text,
 	// where HTTP/2 would hold up all of them.
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
-		TLSHandshakeTimeout: 5 * time.Second,
-		MaxIdleConns:        connections,
-		MaxIdleConnsPerHost: connections,
-		// Load balancers commonly close connections after 60 idle seconds; we
-		// are first, and seldom write to one that is being closed.
-		IdleConnTimeout:        45 * time.Second,
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    handshakeTimeout,
+		MaxIdleConns:           connections,
+		MaxIdleConnsPerHost:    connections,
+		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxAnswer,
 		DisableCompression:     true, // an answer is one packet as it is
 		Protocols:              protocols,

@@ -3,8 +3,9 @@
 //
 //	Send ── form by hand ── one POST ── answer ──> Receipt or *connector.Error
 //	                          │
-//	                          └ the request body tells whether it was read:
-//	                            never read = never sent = safe to repeat
+//	                          └ by a wire, HTTP/1.1 of our own, on the caller's
+//	                            goroutine: not a byte written = never sent = safe to
+//	                            repeat. Or by a RoundTripper: the body never read
 //
 //	ParseStatus   signature, then form, then status: no I/O
 //	Find, Fetch   GET: what Twilio has of a text whose answer was lost
@@ -12,7 +13,7 @@
 //
 // A text is posted once. Twilio's create call has no idempotency key, so a
 // request that may have arrived is reported as [connector.OutcomeMaybe] and is
-// repeated neither here nor by net/http. Redirects are not followed.
+// repeated neither by a wire nor by net/http. Redirects are not followed.
 //
 // What Twilio's error codes mean for a sender stands in one table, codes.go.
 // Twilio's own words go into no error: they quote phone numbers.

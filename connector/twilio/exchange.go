@@ -34,10 +34,7 @@ type answer struct {
 
 // exchange makes the request and reads its answer, whatever its status. Its
 // error means that no answer arrived.
-//
-// It calls the RoundTripper itself: http.Client would follow redirects, and
-// copies the request and its headers on the way there.
-func (c *Client) exchange(ctx context.Context, r call) (answer, *connector.Error) {
+func (c *Client) exchange(ctx context.Context, r *call) (answer, *connector.Error) {
 	if err := ctx.Err(); err != nil {
 		return answer{}, notStarted(err)
 	}
@@ -50,7 +47,17 @@ func (c *Client) exchange(ctx context.Context, r call) (answer, *connector.Error
 		return answer{}, noPlace(err)
 	}
 	defer c.leave()
+	if c.wire != nil {
+		return c.wire.exchange(ctx, r, c.auth.Reveal())
+	}
+	return c.roundTrip(ctx, r)
+}
 
+// roundTrip is exchange by way of a RoundTripper.
+//
+// It calls that itself: http.Client would follow redirects, and copies the
+// request and its headers on the way there.
+func (c *Client) roundTrip(ctx context.Context, r *call) (answer, *connector.Error) {
 	req, body := c.request(ctx, r)
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil || resp == nil {
@@ -75,7 +82,7 @@ func (c *Client) exchange(ctx context.Context, r call) (answer, *connector.Error
 // none, and net/http takes one as leave to repeat a POST by itself when a
 // connection dies under it. Without it, GetBody only lets net/http move to
 // another connection when not one byte was written to the first.
-func (c *Client) request(ctx context.Context, r call) (*http.Request, body) {
+func (c *Client) request(ctx context.Context, r *call) (*http.Request, body) {
 	req := &http.Request{
 		Method:     http.MethodGet,
 		URL:        &r.url,

@@ -79,6 +79,7 @@ func TestFaults(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 			t.Run("send", f.run)
+			t.Run("send as to a proxy", f.runPool)
 		})
 	}
 }
@@ -87,8 +88,23 @@ func (f fault) run(t *testing.T) {
 	baseURL, trust := f.server(t)
 	c := newTestClient(t, testConfig(baseURL), Options{})
 	if trust != nil {
+		c.wire.tls.RootCAs = trust
+	}
+	f.send(t, c)
+}
+
+// runPool uses http.Transport in place of the wire, as towards a proxy.
+func (f fault) runPool(t *testing.T) {
+	baseURL, trust := f.server(t)
+	c := newTestClient(t, testConfig(baseURL), Options{})
+	c.usePool(DefaultMaxConcurrent)
+	if trust != nil {
 		c.pool.TLSClientConfig = &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS12}
 	}
+	f.send(t, c)
+}
+
+func (f fault) send(t *testing.T, c *Client) {
 	_, err := c.Send(t.Context(), testMsg(t))
 	e := asError(t, err)
 	if e.Outcome != f.outcome || e.Kind != f.kind || e.Actions != f.actions || e.HTTPStatus != f.status {

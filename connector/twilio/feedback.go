@@ -16,7 +16,7 @@ func (c *Client) Feedback(ctx context.Context, providerID string, confirmed bool
 	if confirmed {
 		outcome = "confirmed"
 	}
-	a, e := c.exchange(ctx, call{
+	a, e := c.exchange(ctx, &call{
 		url:   c.resource("Messages/"+providerID+"/Feedback.json", ""),
 		form:  []byte("Outcome=" + outcome),
 		limit: maxAnswer,

@@ -32,7 +32,7 @@ const (
 // It does not ask for a range of DateSent: a text that still waits has none.
 // An empty result is complete: where Find cannot look back to since it fails.
 func (c *Client) Find(ctx context.Context, m connector.Message, since time.Time) ([]connector.Found, error) {
-	if e := check(m); e != nil {
+	if e := check(&m); e != nil {
 		return nil, e
 	}
 	since = since.Truncate(time.Second)
@@ -84,7 +84,7 @@ func (c *Client) Fetch(ctx context.Context, providerID string) (connector.Found,
 
 // get makes a call that has no effect.
 func (c *Client) get(ctx context.Context, u url.URL, limit int) (answer, *connector.Error) {
-	a, e := c.exchange(ctx, call{url: u, limit: limit})
+	a, e := c.exchange(ctx, &call{url: u, limit: limit})
 	if e == nil && (a.status < 200 || a.status > 299) {
 		e = repeatable(c.refusal(a))
 	}

@@ -15,17 +15,29 @@ import (
 // an error with [connector.OutcomeMaybe] means that the text may be on its
 // way, and Find can tell. Every error is a *connector.Error.
 func (c *Client) Send(ctx context.Context, m connector.Message) (connector.Receipt, error) {
-	if e := check(m); e != nil {
+	if e := check(&m); e != nil {
 		return connector.Receipt{}, e
 	}
-	a, e := c.exchange(ctx, call{url: c.messages, form: c.form(m), limit: maxAnswer})
+	// While Twilio takes its time, what stands on this stack is there once for
+	// each send: so little does (docs/adr/0013).
+	a, e := c.exchange(ctx, c.creation(&m))
+	return c.created(&a, e)
+}
+
+// creation is the call that makes a message.
+func (c *Client) creation(m *connector.Message) *call {
+	return &call{url: c.messages, form: c.form(*m), limit: maxAnswer}
+}
+
+// created reads what came of it.
+func (c *Client) created(a *answer, e *connector.Error) (connector.Receipt, error) {
 	if e != nil {
 		return connector.Receipt{}, e
 	}
 	if a.status < 200 || a.status > 299 {
-		return connector.Receipt{}, c.refusal(a)
+		return connector.Receipt{}, c.refusal(*a)
 	}
-	r, e := c.receipt(a)
+	r, e := c.receipt(*a)
 	if e != nil {
 		return connector.Receipt{}, e
 	}
@@ -33,7 +45,7 @@ func (c *Client) Send(ctx context.Context, m connector.Message) (connector.Recei
 }
 
 // check refuses what Twilio would refuse anyway.
-func check(m connector.Message) *connector.Error {
+func check(m *connector.Message) *connector.Error {
 	body := m.Body.Reveal()
 	switch {
 	case m.To.IsZero():

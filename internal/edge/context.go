@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"log/slog"
+	"net/http"
 )
 
 // state is what one request gathers on its way.
@@ -12,6 +13,16 @@ type state struct {
 }
 
 type stateKey struct{}
+
+// attach puts the state into the request's context. It changes the request
+// itself: net/http keeps that for as long as a handler would keep a copy, and one
+// is enough while a provider takes its time. The copy in between must not stand
+// on the stack of the handler.
+//
+//go:noinline
+func (s *state) attach(r *http.Request) {
+	*r = *r.WithContext(context.WithValue(r.Context(), stateKey{}, s))
+}
 
 func stateOf(ctx context.Context) *state {
 	s, _ := ctx.Value(stateKey{}).(*state)

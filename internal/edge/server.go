@@ -35,11 +35,13 @@ func DefaultTimeouts() Timeouts {
 // 4 KiB on top of it.
 const maxHeaderBytes = 16 << 10
 
-// Server is one listener's server.
+// Server is one listener's server. A request's context outlives Serve's: to be
+// told to stop is no reason to break off what is in flight. It ends with its
+// connection; with one context above them all, each connection would be entered
+// in that one's list, under its lock.
 type Server struct {
 	http  *http.Server
 	grace time.Duration
-	stop  context.CancelFunc
 }
 
 // NewServer makes a server for a handler, usually one from Wrap. log gets what
@@ -56,12 +58,8 @@ func NewServer(h http.Handler, t Timeouts, log *slog.Logger) *Server {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	// Requests get a context that outlives Serve's: to be told to stop is no
-	// reason to break off what is in flight.
-	base, stop := context.WithCancel(context.Background())
 	return &Server{
 		grace: t.Grace,
-		stop:  stop,
 		http: &http.Server{
 			Handler:           h,
 			ReadHeaderTimeout: t.Header,
@@ -69,7 +67,6 @@ func NewServer(h http.Handler, t Timeouts, log *slog.Logger) *Server {
 			WriteTimeout:      t.Write,
 			IdleTimeout:       t.Idle,
 			MaxHeaderBytes:    maxHeaderBytes,
-			BaseContext:       func(net.Listener) context.Context { return base },
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		},
 	}
@@ -87,7 +84,6 @@ var ErrUnfinished = errors.New("edge: requests were still in flight when the gra
 // finishes what is in flight within the grace, and returns nil, or
 // ErrUnfinished. It closes ln. A Server serves once.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	defer s.stop()
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(ln) }()
 	select {
@@ -99,7 +95,6 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	defer cancel()
 	err := s.http.Shutdown(grace)
 	if err != nil {
-		s.stop()
 		err = ErrUnfinished
 		_ = s.http.Close() // its error would be the listener's, which is closed
 	}

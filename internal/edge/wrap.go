@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
@@ -52,7 +51,7 @@ type wrapper struct {
 func (e *wrapper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	s := &state{id: rand.Text()}
-	r = r.WithContext(context.WithValue(r.Context(), stateKey{}, s))
+	s.attach(r)
 	rec := &recorder{ResponseWriter: w, request: r}
 	setHeaders(w.Header(), s.id)
 	defer func() {
