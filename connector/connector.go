@@ -13,7 +13,8 @@ import (
 type Sender interface {
 	// Send hands m to the provider once; it never repeats a request that the
 	// provider may have processed. It returns when the provider has answered
-	// or ctx is done, whichever is first. Every error is an *Error.
+	// or ctx is done, whichever is first. Every error is an *Error; a Receipt
+	// beside one has at most the id of a text that the provider made and refused.
 	Send(ctx context.Context, m Message) (Receipt, error)
 }
 
@@ -40,6 +41,14 @@ type FeedbackSender interface {
 	// Feedback reports that the code of the text with this id was used
 	// (confirmed) or not. Every error is an *Error.
 	Feedback(ctx context.Context, providerID string, confirmed bool) error
+}
+
+// ReplyParser reads the texts that people send back.
+type ReplyParser interface {
+	// ParseReply checks that in comes from the provider, and only then reads
+	// it. Its errors are ErrSignature or ErrMalformed, perhaps wrapped; they
+	// never hold what in holds.
+	ParseReply(in Inbound) (Reply, error)
 }
 
 // Message is one text to one person.
@@ -90,7 +99,23 @@ type StatusUpdate struct {
 	Err        *Error // why it was not delivered, or nil
 }
 
-// Errors of ParseStatus.
+// Reply is a text that a person sent to one of our numbers.
+type Reply struct {
+	From    phone.Number
+	Consent Consent
+}
+
+// Consent is what a reply says about getting more texts.
+type Consent string
+
+// The consents.
+const (
+	ConsentNone  Consent = ""      // the reply says nothing about it
+	ConsentStop  Consent = "stop"  // no more texts, please
+	ConsentStart Consent = "start" // texts are welcome again
+)
+
+// Errors of ParseStatus and ParseReply.
 var (
 	ErrSignature     = errors.New("connector: the callback's signature is missing or wrong")
 	ErrMalformed     = errors.New("connector: the callback is not what the provider sends")

@@ -12,9 +12,9 @@
 // is [OutcomeMaybe] may have reached a phone and must not be repeated blindly.
 //
 // More abilities are small interfaces of their own, which a connector may
-// have: [StatusParser] reads the provider's callbacks, [Finder] looks for a
-// text whose answer was lost, [FeedbackSender] tells the provider that a code
-// was used.
+// have: [StatusParser] reads the provider's callbacks, [ReplyParser] what people
+// text back, [Finder] looks for a text whose answer was lost, [FeedbackSender]
+// tells the provider that a code was used.
 //
 // To write a connector, read this package, then connector/twilio; run
 // connectortest over yours.

@@ -108,10 +108,18 @@ func (x *exchange) answer(n int64) (int, any, *apiError) {
 		return 0, nil, refuse(20429)
 	}
 	h, e := x.route()
+	if e == nil && !x.creates() {
+		e = x.suffer(s.faults.drawRead()) // a create draws for itself
+	}
 	if e != nil {
 		return 0, nil, e
 	}
 	return h(x)
+}
+
+// creates reports whether the routed request is one to create a message.
+func (x *exchange) creates() bool {
+	return x.r.Method == http.MethodPost && len(x.path) == 1 && x.path[0] == "Messages"
 }
 
 // route authenticates the caller and finds the resource, then the method: who

@@ -1,6 +1,7 @@
 package twiliosim
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,6 +17,7 @@ type box struct {
 	byTo   map[string]*message // the newest to each number
 	ledger []Create            // a ring once it is full
 	next   int64               // number of the next ledger entry
+	lists  int64               // lists of messages answered since the ledger was empty
 	due    dueHeap
 	wake   chan struct{} // tells the progress goroutine of an earlier step
 }
@@ -31,7 +33,14 @@ type Create struct {
 	// AnswerLost says that the caller did not get the answer: a fault swallowed
 	// it, or the caller had hung up by the time it was written.
 	AnswerLost bool `json:"answer_lost"`
+	// HiddenAt are the times of the lists by this To that ListLagMS alone kept
+	// the message out of, the newest 8, oldest first: whoever asked then was
+	// told that there is no such message.
+	HiddenAt []time.Time `json:"hidden_at,omitempty"`
 }
+
+// maxHidden bounds Create.HiddenAt.
+const maxHidden = 8
 
 // link chains a message to its neighbours in age.
 type link struct{ older, newer *message }
@@ -62,7 +71,7 @@ func (b *box) clearMessages() {
 func (b *box) clearLedger() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ledger, b.next = nil, 0
+	b.ledger, b.next, b.lists = nil, 0, 0
 }
 
 // size counts what is kept: messages, steps that fall due, ledger entries, and
@@ -74,9 +83,8 @@ func (b *box) size() (messages, steps, creates, dropped int64) {
 	return int64(len(b.bySID)), int64(len(b.due)), creates, b.next - creates
 }
 
-// add keeps a message and enters it in the ledger; it returns the number of
-// the ledger entry. The caller holds b.mu.
-func (b *box) add(m *message, entry Create) int64 {
+// keep takes a message in. The caller holds b.mu.
+func (b *box) keep(m *message) {
 	if len(b.bySID) >= b.max {
 		b.remove(b.oldest)
 	}
@@ -91,15 +99,30 @@ func (b *box) add(m *message, entry Create) int64 {
 		head.links[inTo].newer, m.links[inTo].older = m, head
 	}
 	b.byTo[m.to] = m
+}
 
-	n := b.next
+// enter writes a create into the ledger. The caller holds b.mu.
+func (b *box) enter(m *message, entry Create) {
+	m.entry = b.next
 	b.next++
 	if len(b.ledger) < b.max {
 		b.ledger = append(b.ledger, entry)
 	} else {
-		b.ledger[n%int64(b.max)] = entry
+		b.ledger[m.entry%int64(b.max)] = entry
 	}
-	return n
+}
+
+// entryOf returns the ledger entry of a message, or nil if there is none, or
+// none any more. The caller holds b.mu.
+func (b *box) entryOf(m *message) *Create {
+	if m.entry < 0 || m.entry >= b.next || m.entry < b.next-int64(len(b.ledger)) {
+		return nil
+	}
+	// An emptied ledger counts anew: the place may be another message's.
+	if e := &b.ledger[m.entry%int64(b.max)]; e.SID == m.sid {
+		return e
+	}
+	return nil
 }
 
 // remove forgets a message. The caller holds b.mu.
@@ -132,13 +155,27 @@ func (b *box) remove(m *message) {
 	m.links = [2]link{}
 }
 
-// lose marks a ledger entry: its answer did not reach the caller.
-func (b *box) lose(entry int64) {
+// lose marks the ledger entry of a message: its answer did not reach the caller.
+func (b *box) lose(m *message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if n := int64(len(b.ledger)); entry < b.next && entry >= b.next-n {
-		b.ledger[entry%int64(b.max)].AnswerLost = true
+	if e := b.entryOf(m); e != nil {
+		e.AnswerLost = true
 	}
+}
+
+// hide notes that a list left the message out. It never writes into the slice
+// that copies of the entry share. The caller holds b.mu.
+func (b *box) hide(m *message, now time.Time) {
+	e := b.entryOf(m)
+	if e == nil {
+		return
+	}
+	old := e.HiddenAt
+	if len(old) == maxHidden {
+		old = old[1:]
+	}
+	e.HiddenAt = append(slices.Clip(old), now.UTC())
 }
 
 // each calls f for the messages to one number, or for all if to is empty,
@@ -168,8 +205,8 @@ func (b *box) messages(to string, limit int) []Message {
 }
 
 // creates copies the ledger, oldest first, and counts the entries that have
-// made room for younger ones.
-func (b *box) creates() (out []Create, dropped int64) {
+// made room for younger ones, and the lists that were answered.
+func (b *box) creates() (out []Create, dropped, lists int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := int64(len(b.ledger))
@@ -177,5 +214,5 @@ func (b *box) creates() (out []Create, dropped int64) {
 	for i := b.next - n; i < b.next; i++ {
 		out = append(out, b.ledger[i%int64(b.max)])
 	}
-	return out, b.next - n
+	return out, b.next - n, b.lists
 }

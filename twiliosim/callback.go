@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// call is one status callback that waits to be posted.
+// call is one status callback, or one inbound text, that waits to be posted.
 type call struct {
 	m      *message
 	status string
@@ -24,6 +24,8 @@ type call struct {
 	from   string
 	at     time.Time
 	token  string // I-Twilio-Idempotency-Token, the same on every try
+	// inbound are the parameters of an inbound text; nil for a callback.
+	inbound [][2]string
 }
 
 // dispatcher posts callbacks off the request path. The callbacks of one
@@ -169,6 +171,9 @@ func (d *dispatcher) take() (call, bool) {
 
 // params is the body of the callback.
 func (c call) params() [][2]string {
+	if c.inbound != nil {
+		return c.inbound
+	}
 	m := c.m
 	p := [][2]string{
 		{"SmsSid", m.sid}, {"SmsStatus", c.status}, {"MessageStatus", c.status}, {"To", m.to},
@@ -198,27 +203,40 @@ func encodeForm(params [][2]string) string {
 	return b.String()
 }
 
+// withQuery appends encoded parameters to a URL without a fragment.
+func withQuery(u, encoded string) string {
+	if strings.Contains(u, "?") {
+		return u + "&" + encoded
+	}
+	return u + "?" + encoded
+}
+
 // deliver posts one callback, with the retries its target allows.
 func (d *dispatcher) deliver(c call) {
 	t := c.m.target
 	params := c.params()
+	method, at, body := http.MethodPost, t.url, encodeForm(params)
+	if t.get {
+		method, at, body, params = http.MethodGet, withQuery(t.url, body), "", nil
+	}
 	token := d.s.reg.main.token
 	ctx, cancel := context.WithTimeout(d.s.ctx, t.total)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, nil)
+	req, err := http.NewRequestWithContext(ctx, method, at, nil)
 	if err != nil { // the URL was checked when the message was taken
 		d.failed.Add(1)
 		return
 	}
 	h := req.Header
-	h.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
+	if !t.get {
+		h.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
+	}
 	h.Set("User-Agent", "TwilioProxy/1.1")
 	h.Set("Accept", "*/*")
 	h.Set("X-Home-Region", "us1")
-	h.Set("X-Twilio-Signature", Sign(token, t.url, params))
+	h.Set("X-Twilio-Signature", Sign(token, at, params))
 	h.Set("I-Twilio-Idempotency-Token", c.token)
 
-	body := encodeForm(params)
 	start := time.Now()
 	for try := 0; ; try++ {
 		f, err := d.attempt(req, body, t)
@@ -271,9 +289,11 @@ func (d *dispatcher) attempt(req *http.Request, body string, t *target) (failure
 		}
 	}})
 	r := req.Clone(ctx)
-	r.Body = io.NopCloser(strings.NewReader(body))
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
-	r.ContentLength = int64(len(body))
+	if body != "" {
+		r.Body = io.NopCloser(strings.NewReader(body))
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
+		r.ContentLength = int64(len(body))
+	}
 	resp, err := d.client.Do(r)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {

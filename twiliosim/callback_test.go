@@ -104,6 +104,9 @@ func TestCallbackRetries(t *testing.T) {
 		{"no answer, rt retried", "#rp=rt&rt=2000&rc=2", &endpoint{answer: long}, "sent@1s sent@3s sent@5s", 1},
 		{"no answer, ct retried alone", "#rp=ct&rt=2000&rc=2", &endpoint{answer: long}, "sent@1s", 1},
 		{"reset, rt retried", "#rp=rt", &endpoint{statuses: []int{0}}, "sent@1s sent@1s", 0},
+		// Without rt the first silence uses up the budget of all tries.
+		{"no answer, retried too late", "#rc=3&rp=5xx,ct,rt", &endpoint{answer: long}, "sent@1s", 1},
+		{"no answer, retried in time", "#rc=3&rp=5xx,ct,rt&rt=4000", &endpoint{answer: long}, "sent@1s sent@5s sent@9s sent@13s", 1},
 		{"5xx retried", "#rp=5xx&rc=2", &endpoint{statuses: []int{500, 503, 500}}, "sent@1s sent@1s sent@1s", 1},
 		{"5xx retried, refused is not", "#rp=5xx&rc=2", &endpoint{statuses: []int{-1}}, "sent@1s", 1},
 		{"4xx retried, then fine", "#rp=4xx&rc=3", &endpoint{statuses: []int{404, 200}}, "sent@1s sent@1s", 0},

@@ -14,8 +14,9 @@ import (
 //	GET    /sim/                page with a phone that shows the texts
 //	GET    /sim/messages?to=…   {"messages":[…]}, newest first; ?limit=n
 //	DELETE /sim/messages        forgets them all; those on their way stop
-//	GET    /sim/ledger          {"creates":[…],"dropped":n}, oldest first
+//	GET    /sim/ledger          {"creates":[…],"dropped":n,"lists":n}, oldest first
 //	DELETE /sim/ledger          empties it
+//	POST   /sim/inbound         {"from","to","body"}: a person texts the account; 201 with the message
 //	GET    /sim/faults          the faults in force
 //	PUT    /sim/faults          replaces them (type Faults)
 //	DELETE /sim/faults          ends them
@@ -33,6 +34,7 @@ func (s *Server) controlRoutes() map[string]map[string]http.HandlerFunc {
 	return map[string]map[string]http.HandlerFunc{
 		"/sim/messages": {"GET": s.simMessages, "DELETE": s.simClear(false)},
 		"/sim/ledger":   {"GET": s.simLedger, "DELETE": s.simClear(true)},
+		"/sim/inbound":  {"POST": s.simInbound},
 		"/sim/faults":   {"GET": s.simGetFaults, "PUT": s.simPutFaults, "DELETE": s.simDeleteFaults},
 		"/sim/keys":     {"POST": s.simKeys},
 		"/sim/events":   {"GET": s.streamEvents},
@@ -114,8 +116,8 @@ func (s *Server) simMessages(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) simLedger(w http.ResponseWriter, _ *http.Request) {
-	creates, dropped := s.box.creates()
-	controlJSON(w, map[string]any{"creates": creates, "dropped": dropped})
+	creates, dropped, lists := s.box.creates()
+	controlJSON(w, map[string]any{"creates": creates, "dropped": dropped, "lists": lists})
 }
 
 // simClear empties the messages, or the ledger.
@@ -156,7 +158,7 @@ func (s *Server) simPutFaults(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.o.Logger.Info("faults set", "status", f.Status, "code", f.Code, "accept_then", f.AcceptThen,
-		"outcome", f.Outcome, "callbacks", f.Callbacks, "latency_ms", f.LatencyMS)
+		"outcome", f.Outcome, "callbacks", f.Callbacks, "latency_ms", f.LatencyMS, "reads", f.Reads)
 	controlJSON(w, f)
 }
 
@@ -189,9 +191,12 @@ func (s *Server) simState(w http.ResponseWriter, _ *http.Request) {
 	s.calls.mu.Lock()
 	waiting := s.calls.waiting
 	s.calls.mu.Unlock()
+	s.reg.mu.RLock()
+	optOuts := len(s.reg.optOuts)
+	s.reg.mu.RUnlock()
 	controlJSON(w, map[string]int64{
 		"messages": messages, "steps_due": steps,
-		"creates": creates, "creates_dropped": dropped, "fault_hits": hits,
+		"creates": creates, "creates_dropped": dropped, "fault_hits": hits, "opt_outs": int64(optOuts),
 		"callbacks_waiting": int64(waiting), "callbacks_posted": s.calls.posted.Load(),
 		"callbacks_failed": s.calls.failed.Load(), "callbacks_dropped": s.calls.dropped.Load(),
 	})

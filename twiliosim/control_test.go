@@ -19,7 +19,7 @@ func TestControlMessages(t *testing.T) {
 	if got := s.ask("GET", "/sim/messages", ""); string(got.body) != "{\"messages\":[]}\n" {
 		t.Errorf("no messages: %s", got.body)
 	}
-	if got := s.ask("GET", "/sim/ledger", ""); string(got.body) != "{\"creates\":[],\"dropped\":0}\n" {
+	if got := s.ask("GET", "/sim/ledger", ""); string(got.body) != "{\"creates\":[],\"dropped\":0,\"lists\":0}\n" {
 		t.Errorf("no creates: %s", got.body)
 	}
 	a := s.text(t, "StatusCallback", "http://127.0.0.1/cb?send=1")
@@ -90,11 +90,11 @@ func TestControlFaults(t *testing.T) {
 	if get() != "{}" {
 		t.Errorf("no faults: %s", get())
 	}
-	all := `{"latency_ms":1,"status":503,"code":20503,"count":2,"retry_after":3,"callbacks":"duplicate","outcome":"failed","error_code":30007,"rate":0.5,"seed":9,"list_lag_ms":4}`
+	all := `{"latency_ms":1,"status":503,"code":20503,"count":2,"retry_after":3,"callbacks":"duplicate","outcome":"failed","error_code":30007,"rate":0.5,"seed":9,"reads":true,"list_lag_ms":4}`
 	if r := s.ask("PUT", "/sim/faults", all); r.code != 200 || get() != all {
 		t.Errorf("%v; then %s", r, get())
 	}
-	want := Faults{LatencyMS: 1, Status: 503, Code: 20503, Count: 2, RetryAfter: 3, Callbacks: "duplicate", Outcome: "failed", ErrorCode: 30007, Rate: 0.5, Seed: 9, ListLagMS: 4}
+	want := Faults{LatencyMS: 1, Status: 503, Code: 20503, Count: 2, RetryAfter: 3, Callbacks: "duplicate", Outcome: "failed", ErrorCode: 30007, Rate: 0.5, Seed: 9, Reads: true, ListLagMS: 4}
 	if diff := cmp.Diff(want, s.faults.get()); diff != "" {
 		t.Errorf("faults (-want +got):\n%s", diff)
 	}

@@ -3,7 +3,6 @@ package twiliosim
 import (
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -17,14 +16,8 @@ func (s *Server) createMessage(x *exchange) (int, any, *apiError) {
 		return s.testMessage(x, p)
 	}
 	f := s.faults.draw()
-	if !s.pause(x.r, time.Duration(f.LatencyMS)*time.Millisecond) {
-		x.abort()
-	}
-	if f.refuses() {
-		if f.RetryAfter > 0 {
-			x.w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
-		}
-		return 0, nil, f.refusal()
+	if e := x.suffer(f); e != nil {
+		return 0, nil, e
 	}
 	now := time.Now()
 	m, e := s.validate(p, x.who.acct, now)
@@ -33,7 +26,7 @@ func (s *Server) createMessage(x *exchange) (int, any, *apiError) {
 	}
 	m.fate = f.fate()
 	m.target = parseTarget(m.callback)
-	entry, answer := s.take(m, p, f.AcceptThen != "", now)
+	answer := s.take(m, p, f.AcceptThen != "", now)
 	switch f.AcceptThen {
 	case "hang":
 		x.hang()
@@ -43,7 +36,7 @@ func (s *Server) createMessage(x *exchange) (int, any, *apiError) {
 		return 0, nil, refuse(20500)
 	default:
 		if x.r.Context().Err() != nil {
-			s.box.lose(entry)
+			s.box.lose(m)
 		}
 		return http.StatusCreated, answer, nil
 	}
@@ -51,7 +44,7 @@ func (s *Server) createMessage(x *exchange) (int, any, *apiError) {
 }
 
 // take keeps the message: from here on it goes out.
-func (s *Server) take(m *message, p params, lost bool, now time.Time) (int64, *messageJSON) {
+func (s *Server) take(m *message, p params, lost bool, now time.Time) *messageJSON {
 	prefix := "SM"
 	if m.media > 0 {
 		prefix = "MM"
@@ -69,13 +62,14 @@ func (s *Server) take(m *message, p params, lost bool, now time.Time) (int64, *m
 	b := s.box
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	entry := b.add(m, Create{
+	b.keep(m)
+	b.enter(m, Create{
 		Time: now.UTC(), To: m.to, From: p.get("From"), MessagingServiceSID: m.service,
 		StatusCallback: m.callback, SID: m.sid, AnswerLost: lost,
 	})
 	b.schedule(m, next)
 	s.hub.publishMessage(m)
-	return entry, answer
+	return answer
 }
 
 // testMessage answers test credentials: everything is checked, nothing is kept.

@@ -12,6 +12,8 @@
 //	progress.go    accepted -> queued -> sent -> delivered, a Step each
 //	callback.go    each step as a signed POST, retried as Twilio retries
 //	page.go        shown live on GET /sim/; control.go has the control API
+//	reply.go       the way back: a person's text, handed on to the service's
+//	               inbound request URL; STOP and START
 //
 // What that text is sent from is set up through the same API. A command that
 // sets up an account, and any other Twilio client, searches for a number, buys
@@ -44,5 +46,8 @@
 //   - A callback's RawDlrDoneDate is in UTC; a retry comes without a pause, and
 //     a TLS handshake that fails counts as a connection that failed.
 //   - 429 carries Retry-After only if a fault asks for it.
+//   - OptOutType comes with every default keyword, as from a service with
+//     Advanced Opt-Out; STOP is not answered with a text, and a service's
+//     opt-outs hold for its numbers too, however they are addressed.
 //   - Retention parameters are checked and have no effect.
 package twiliosim

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +19,12 @@ import (
 // way. Count is how many hits there are in all before the script is spent
 // (absent: no end). A create that is not hit behaves as if nothing were set.
 // ListLagMS alone knows no draws: it holds for every list until it is cleared.
+//
+// With Reads the whole API is out: every other authenticated request is a draw
+// too, lists and fetches above all, from a sequence of its own, so that what
+// happens to the n-th create does not depend on who looks meanwhile. A hit
+// waits and refuses as a create does, and uses up no Count; when Count is used
+// up, the others are left in peace as well.
 //
 // What a hit does, in this order: LatencyMS passes (a client that hangs up
 // meanwhile has sent nothing: the create is not taken). Then, with Status or
@@ -51,6 +58,9 @@ type Faults struct {
 	Rate float64 `json:"rate,omitempty"`
 	// Seed fixes which ones.
 	Seed uint64 `json:"seed,omitempty"`
+	// Reads hits the requests that are no creates as well. It needs LatencyMS,
+	// Status or Code, which are all that can happen to those.
+	Reads bool `json:"reads,omitempty"`
 	// ListLagMS hides messages younger than this, in milliseconds, from lists of
 	// the REST API; fetching by sid finds them.
 	ListLagMS int `json:"list_lag_ms,omitempty"`
@@ -85,6 +95,7 @@ func (f Faults) Validate() error {
 	among("accept_then", f.AcceptThen, "hang", "reset", "500")
 	among("callbacks", f.Callbacks, "normal", "none", "duplicate", "reorder")
 	among("outcome", f.Outcome, statusDelivered, statusUndelivered, statusFailed, statusSent)
+	check(!f.Reads || f.refuses() || f.LatencyMS > 0, "reads needs latency_ms, status or code")
 	check(!f.refuses() || f.AcceptThen == "", "status and code refuse the message, accept_then takes it: give one")
 	bad := f.Outcome == statusUndelivered || f.Outcome == statusFailed
 	check(f.ErrorCode == 0 || bad, "error_code needs the outcome undelivered or failed")
@@ -146,7 +157,8 @@ type faultBox struct {
 	f     Faults
 	left  int // hits left; -1 means no end
 	hits  int64
-	rng   *rand.Rand
+	rng   *rand.Rand // decides about creates
+	other *rand.Rand // decides about all other requests
 	armed bool
 }
 
@@ -161,6 +173,7 @@ func (b *faultBox) set(f Faults) error {
 		b.left = -1
 	}
 	b.rng = rand.New(rand.NewPCG(f.Seed, 0x7477696c696f))
+	b.other = rand.New(rand.NewPCG(f.Seed, 0x7265616473))
 	return nil
 }
 
@@ -177,16 +190,25 @@ func (b *faultBox) get() Faults {
 }
 
 // draw returns the faults that hit this create; the zero Faults if none do.
-func (b *faultBox) draw() Faults {
+func (b *faultBox) draw() Faults { return b.hit(true) }
+
+// drawRead returns the faults that hit a request that is no create.
+func (b *faultBox) drawRead() Faults { return b.hit(false) }
+
+func (b *faultBox) hit(create bool) Faults {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.armed || b.left == 0 {
+	rng := b.other
+	if create {
+		rng = b.rng
+	}
+	if !b.armed || b.left == 0 || !create && !b.f.Reads {
 		return Faults{}
 	}
-	if b.f.Rate > 0 && b.rng.Float64() >= b.f.Rate {
+	if b.f.Rate > 0 && rng.Float64() >= b.f.Rate {
 		return Faults{}
 	}
-	if b.left > 0 {
+	if create && b.left > 0 {
 		b.left--
 	}
 	b.hits++
@@ -197,4 +219,19 @@ func (b *faultBox) listLag() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return time.Duration(b.f.ListLagMS) * time.Millisecond
+}
+
+// suffer is what a hit does to any request: it waits, and it may refuse. A
+// client that has hung up meanwhile gets no answer.
+func (x *exchange) suffer(f Faults) *apiError {
+	if !x.s.pause(x.r, time.Duration(f.LatencyMS)*time.Millisecond) {
+		x.abort()
+	}
+	if !f.refuses() {
+		return nil
+	}
+	if f.RetryAfter > 0 {
+		x.w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
+	}
+	return f.refusal()
 }

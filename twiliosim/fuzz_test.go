@@ -69,6 +69,7 @@ func FuzzSegments(f *testing.F) {
 // FuzzFaults: what is taken is valid and comes back as it went in.
 func FuzzFaults(f *testing.F) {
 	f.Add([]byte(`{"status":429,"retry_after":3,"rate":0.5}`))
+	f.Add([]byte(`{"latency_ms":5,"reads":true,"count":2}`))
 	f.Add([]byte(`{"accept_then":"hang","outcome":"failed","error_code":30007}`))
 	s := newSim(f, Options{})
 	f.Fuzz(func(t *testing.T, doc []byte) {

@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/twilio/twilio-go/client"
 	api "github.com/twilio/twilio-go/rest/api/v2010"
+	messaging "github.com/twilio/twilio-go/rest/messaging/v1"
 
 	"github.com/sixdigit/sixdigit/twiliosim"
 )
@@ -309,6 +310,41 @@ func goldenCallback(t *testing.T, sections map[string]string) {
 	}
 	if g, w := got.Encode(), want.Encode(); g != w {
 		t.Errorf("callback\n%s, want\n%s", g, w)
+	}
+}
+
+// TestGoldenInbound has a person text what each golden that is the simulator's
+// says, and compares the parameters of the request that hands it on.
+func TestGoldenInbound(t *testing.T) {
+	r, rc := newRig(t, twiliosim.Options{}), newReceiver(t)
+	p := (&messaging.UpdateServiceParams{}).SetInboundRequestUrl(rc.url + "/inbound")
+	if _, err := r.messaging.UpdateService(simService, p); err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for name, sections := range readGoldens(t, "inbound/*.txt") {
+		if sections["simulator"] == "" {
+			continue // what the simulator never makes
+		}
+		compared++
+		want, err := url.ParseQuery(sections["body"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := r.sim.Reply(want.Get("From"), want.Get("To"), want.Get("Body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, field := range []string{"MessageSid", "SmsSid", "SmsMessageSid"} {
+			want.Set(field, m.SID)
+		}
+		if got := rc.receive(t).form; got.Encode() != want.Encode() {
+			t.Errorf("%s\n%s, want\n%s", name, got.Encode(), want.Encode())
+		}
+	}
+	const fewest = 12
+	if compared < fewest {
+		t.Errorf("%d files are the simulator's, want %d or more", compared, fewest)
 	}
 }
 

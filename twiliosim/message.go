@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The statuses of an outbound message that the simulator uses. `sending` is
+// The statuses of a message that the simulator uses. `sending` is
 // left out: Twilio's guide lists no callback for it.
 const (
 	statusAccepted    = "accepted"
@@ -17,6 +17,7 @@ const (
 	statusUndelivered = "undelivered"
 	statusFailed      = "failed"
 	statusCanceled    = "canceled"
+	statusReceived    = "received" // of an inbound one, first and last
 )
 
 // Message is one text as the control API shows it.
@@ -25,6 +26,7 @@ type Message struct {
 	To                  string    `json:"to"`
 	From                string    `json:"from"` // empty until a service has picked a sender
 	Body                string    `json:"body"`
+	Direction           string    `json:"direction"` // outbound-api, or inbound for a reply
 	Status              string    `json:"status"`
 	ErrorCode           int       `json:"error_code,omitempty"`
 	AccountSID          string    `json:"account_sid"`
@@ -64,6 +66,7 @@ type step struct {
 type message struct {
 	sid, account, service, to string
 	callback                  string
+	inbound                   bool
 	segments, media           int
 	validity                  time.Duration
 	wantsFeedback             bool
@@ -75,6 +78,7 @@ type message struct {
 	errorCode          int
 	feedback           string
 	feedbackAt         int64
+	entry              int64 // number of its ledger entry; -1 for none
 	updated, sent      int64
 	steps              [maxSteps]step
 	nsteps             int
@@ -99,7 +103,7 @@ func (m *message) enter(status string, now time.Time) {
 // public copies what the control API shows. The caller holds box.mu.
 func (m *message) public() Message {
 	p := Message{
-		SID: m.sid, To: m.to, From: m.from, Body: m.body, Status: m.status, ErrorCode: m.errorCode,
+		SID: m.sid, To: m.to, From: m.from, Body: m.body, Direction: m.direction(), Status: m.status, ErrorCode: m.errorCode,
 		AccountSID: m.account, MessagingServiceSID: m.service, NumSegments: m.segments,
 		StatusCallback: m.callback, Feedback: m.feedback,
 		Created: unixTime(m.created), Updated: unixTime(m.updated),
@@ -109,6 +113,13 @@ func (m *message) public() Message {
 		p.Statuses[i] = StatusChange{m.steps[i].status, unixTime(m.steps[i].at)}
 	}
 	return p
+}
+
+func (m *message) direction() string {
+	if m.inbound {
+		return "inbound"
+	}
+	return "outbound-api"
 }
 
 func unixTime(ns int64) time.Time { return time.Unix(0, ns).UTC() }
@@ -154,7 +165,7 @@ func (m *message) resource(fresh bool) *messageJSON {
 		SID: m.sid, AccountSID: m.account, To: m.to, Body: m.body, Status: m.status,
 		DateCreated: rfc2822(m.created), DateUpdated: rfc2822(m.updated),
 		From: orNull(m.from), MessagingServiceSID: orNull(m.service),
-		NumSegments: "0", NumMedia: itoa(m.media), Direction: "outbound-api",
+		NumSegments: "0", NumMedia: itoa(m.media), Direction: m.direction(),
 		APIVersion: apiVersion, PriceUnit: "USD", URI: uri + ".json",
 		SubresourceURIs: messageURIs{Media: uri + "/Media.json"},
 	}

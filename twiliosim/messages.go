@@ -128,8 +128,14 @@ type filter struct {
 	createdBefore        time.Time // list_lag_ms: younger messages are not shown
 }
 
+// lags reports whether the message is still too young for a list.
+func (f *filter) lags(m *message) bool {
+	return !f.createdBefore.IsZero() && unixTime(m.created).After(f.createdBefore)
+}
+
+// passes leaves lags out of account.
 func (f *filter) passes(m *message) bool {
-	if f.from != "" && m.from != f.from || !f.createdBefore.IsZero() && unixTime(m.created).After(f.createdBefore) {
+	if f.from != "" && m.from != f.from {
 		return false
 	}
 	if f.sentFrom.IsZero() && f.sentBefore.IsZero() {
@@ -183,31 +189,44 @@ func (s *Server) listMessages(x *exchange) (int, any, *apiError) {
 	if e != nil {
 		return 0, nil, e
 	}
-	f, e := parseFilter(q, time.Now(), s.faults.listLag())
+	now := time.Now()
+	f, e := parseFilter(q, now, s.faults.listLag())
 	if e != nil {
 		return 0, nil, e
 	}
-	items, pg := s.box.page(f, pg)
+	items, pg := s.box.page(f, pg, now)
 	return http.StatusOK, x.page("messages", items, pg), nil
 }
 
-// page collects one page of messages.
-func (b *box) page(f *filter, pg pageOf) ([]any, pageOf) {
+// page collects one page of messages. It notes which ones it leaves out that
+// the page would show, were it not for list_lag_ms.
+func (b *box) page(f *filter, pg pageOf, now time.Time) ([]any, pageOf) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.lists++
 	items := []any{}
+	unlagged := 0 // messages so far that an unlagged list would have
 	var last string
 	skip := pg.number * pg.size
+	first := skip // of the page, in an unlagged list
 	after := b.bySID[strings.TrimPrefix(pg.token, "PA")]
 	if after != nil && f.to != "" && after.to != f.to {
 		after = nil // a token of another list
 	}
 	if after != nil {
-		skip = 0
+		skip, first = 0, 0
 	}
 	b.eachAfter(after, f.to, func(m *message) bool {
+		if !f.passes(m) {
+			return true
+		}
+		place := unlagged
+		unlagged++
 		switch {
-		case !f.passes(m):
+		case f.lags(m):
+			if f.to != "" && place >= first && place < first+pg.size {
+				b.hide(m, now)
+			}
 			return true
 		case skip > 0:
 			skip--

@@ -21,10 +21,16 @@ func TestAnswerLost(t *testing.T) {
 	if l := s.Ledger(); len(l) != 2 || l[0].AnswerLost || !l[1].AnswerLost {
 		t.Errorf("ledger %+v", l)
 	}
+	old := s.box.bySID[s.Ledger()[1].SID]
 	s.text(t)
 	s.text(t)
-	s.box.lose(1) // has made room
-	s.box.lose(9) // is still to come
+	s.box.lose(old) // has made room
+	s.box.lose(&message{sid: "SM", entry: 9})
+	s.box.lose(&message{sid: "SM", entry: -1})
+	s.box.clearLedger()
+	s.text(t)
+	s.text(t)
+	s.box.lose(old) // its place is another's
 	for _, c := range s.Ledger() {
 		if c.AnswerLost {
 			t.Errorf("entry %s is marked for another", c.SID)

@@ -26,6 +26,11 @@ type Options struct {
 	// start; default +12025550100, which is reserved for fiction.
 	PhoneNumber string
 
+	// InboundRequestURL is where the default service hands on what people text to
+	// its number (see Server.Reply); empty for nowhere. The service's API changes
+	// it.
+	InboundRequestURL string
+
 	// TestAccountSID and TestAuthToken are the test credentials: a second
 	// account that takes only creates of messages and numbers, keeps nothing
 	// and calls nobody back. They default to AC and 32 twos, and 32 threes.

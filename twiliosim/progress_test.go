@@ -171,7 +171,7 @@ func TestBoxLists(t *testing.T) {
 	for i := range 5000 {
 		if rng.IntN(3) > 0 || len(model) == 0 {
 			m := &message{sid: fmt.Sprint(i), to: fmt.Sprint(rng.IntN(4))}
-			b.add(m, Create{})
+			b.keep(m)
 			if model = append(model, m); len(model) > 20 {
 				model = model[1:]
 			}

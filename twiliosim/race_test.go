@@ -17,7 +17,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		called.Store(r.FormValue("MessageStatus"), true)
 	}))
 	defer h.Close()
-	s := New(Options{Step: time.Millisecond, MaxMessages: 200, Trial: true, VerifiedNumbers: []string{person}})
+	s := New(Options{Step: time.Millisecond, MaxMessages: 200, Trial: true, VerifiedNumbers: []string{person}, InboundRequestURL: h.URL + "/in"})
 	defer func() { _ = s.Close() }()
 	l := s.hub.join()
 	defer s.hub.leave(l)
@@ -36,10 +36,17 @@ func TestEverythingAtOnce(t *testing.T) {
 	many(func(int) { s.text(t, "StatusCallback", h.URL+"/", "ProvideFeedback", "true") })
 	many(func(int) { s.meddle() })
 	many(func(i int) {
-		if err := s.SetFaults(Faults{Callbacks: kinds[i%4], ListLagMS: i, Count: 5, Outcome: "undelivered"}); err != nil {
+		if _, err := s.Reply("+14155550199", s.o.PhoneNumber, []string{"STOP", "START", "hello"}[i%3]); err != nil {
+			t.Error(err)
+		}
+	})
+	many(func(i int) {
+		if err := s.SetFaults(Faults{Callbacks: kinds[i%4], ListLagMS: i * 10, Count: 5, Outcome: "undelivered"}); err != nil {
 			t.Error(err)
 		}
 		s.ask("GET", s.messagesPath()+"?PageSize=5&Page=1", "")
+		s.ask("GET", s.messagesPath()+"?To=%2B14155552671", "")
+		s.ask("GET", "/sim/ledger", "")
 		s.ClearFaults()
 	})
 	many(func(i int) {

@@ -15,8 +15,9 @@ type registry struct {
 
 	mu       sync.RWMutex
 	checked  map[string]bool // the verified numbers
-	numbers  []*number       // oldest first
-	services []*service      // oldest first
+	optOuts  map[optOut]struct{}
+	numbers  []*number  // oldest first
+	services []*service // oldest first
 	keys     []*apiKey
 }
 
@@ -38,12 +39,12 @@ func (g *registry) reset(o Options, ids *idSource) {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.checked = map[string]bool{}
+	g.checked, g.optOuts = map[string]bool{}, map[optOut]struct{}{}
 	for _, n := range o.VerifiedNumbers {
 		g.checked[n] = true
 	}
 	d := newService(o.MessagingServiceSID, "Notify my users", now)
-	d.usecase = "notifications"
+	d.usecase, d.inboundURL = "notifications", o.InboundRequestURL
 	n := newNumber(ids.sid("PN"), o.PhoneNumber, now)
 	n.service, n.joined = d.sid, now
 	g.keys, g.services, g.numbers = nil, []*service{d}, []*number{n}

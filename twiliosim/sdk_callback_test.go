@@ -45,10 +45,16 @@ func newReceiver(t *testing.T) *receiver {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		form, formErr := url.ParseQuery(string(body))
-		if err != nil || formErr != nil || r.Method != http.MethodPost {
+		if err != nil || formErr != nil || r.Method != http.MethodPost && r.Method != http.MethodGet {
 			t.Errorf("%s that cannot be read: %v, %v", r.Method, err, formErr)
 		}
-		if ct := r.Header.Get("Content-Type"); !regexp.MustCompile(`^application/x-www-form-urlencoded\b`).MatchString(ct) {
+		ct := r.Header.Get("Content-Type")
+		if r.Method == http.MethodGet {
+			form = r.URL.Query()
+			if len(body) > 0 || ct != "" {
+				t.Errorf("a GET with %d bytes of %q", len(body), ct)
+			}
+		} else if !regexp.MustCompile(`^application/x-www-form-urlencoded\b`).MatchString(ct) {
 			t.Errorf("content type %q", ct)
 		}
 		// The URL as the receiver knows it: without the user and the fragment.
@@ -104,6 +110,18 @@ func (rc *receiver) until(t *testing.T, status string) []callback {
 		case <-patience:
 			t.Fatalf("no callback %s after %v", status, statuses(all))
 		}
+	}
+}
+
+// receive waits for the next request, whatever it is.
+func (rc *receiver) receive(t *testing.T) callback {
+	t.Helper()
+	select {
+	case c := <-rc.got:
+		return c
+	case <-time.After(20 * time.Second):
+		t.Fatal("no request came")
+		return callback{}
 	}
 }
 

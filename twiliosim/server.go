@@ -73,7 +73,7 @@ func (s *Server) Messages(to string) []Message {
 
 // Ledger returns every create that was taken and is still kept, oldest first.
 func (s *Server) Ledger() []Create {
-	creates, _ := s.box.creates()
+	creates, _, _ := s.box.creates()
 	return creates
 }
 
@@ -85,7 +85,7 @@ func (s *Server) SetFaults(f Faults) error { return s.faults.set(f) }
 func (s *Server) ClearFaults() { s.faults.clear() }
 
 // Reset brings the simulator back to its first state: no messages, no ledger,
-// no faults, the default number and service, no API keys.
+// no faults, the default number and service, no API keys, no opt-outs.
 func (s *Server) Reset() {
 	s.faults.clear()
 	s.box.clearMessages()

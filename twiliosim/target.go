@@ -10,6 +10,7 @@ import (
 // from the fragment: https://host/path#rc=3&rp=5xx,ct.
 type target struct {
 	url     string // without the fragment
+	get     bool   // the parameters go into the query
 	connect time.Duration
 	read    time.Duration
 	total   time.Duration

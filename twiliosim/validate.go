@@ -103,7 +103,7 @@ func (s *Server) validate(p params, acct *account, now time.Time) (*message, *ap
 	}
 	m := &message{account: acct.sid, service: service, to: to, from: from, body: p.get("Body"), created: now.UnixNano()}
 	for _, check := range []func(params, *account, *message) *apiError{
-		s.checkTo, s.checkSender, s.checkContent, s.checkCallback, s.checkSettings, s.checkSchedule,
+		s.checkTo, s.checkSender, s.checkOptOut, s.checkContent, s.checkCallback, s.checkSettings, s.checkSchedule,
 	} {
 		if e := check(p, acct, m); e != nil {
 			return nil, e
@@ -188,6 +188,14 @@ func (s *Server) checkSender(_ params, acct *account, m *message) *apiError {
 		return nil
 	}
 	return s.checkFrom(acct, m)
+}
+
+// checkOptOut refuses who has texted STOP to this sender; see Server.Reply.
+func (s *Server) checkOptOut(_ params, acct *account, m *message) *apiError {
+	if !acct.test && s.reg.optedOut(m.service, m.from, m.to) {
+		return refuse(21610)
+	}
+	return nil
 }
 
 // sandboxNumber is the shared sender of Twilio's WhatsApp sandbox.

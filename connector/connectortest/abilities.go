@@ -32,33 +32,69 @@ func (s *suite) callbacks(t *testing.T) {
 	if update.ProviderID == "" || update.Status != connector.StatusDelivered || update.Err != nil {
 		t.Errorf("the genuine callback is read as status %q, error %v", update.Status, update.Err)
 	}
+	s.forgeries(t, s.h.Callback, "delivered", "failed", func(in connector.Inbound) (bool, error) {
+		update, err := parser.ParseStatus(in)
+		return update == connector.StatusUpdate{}, err
+	})
+}
+
+// replies: a genuine one is read, and nothing else.
+func (s *suite) replies(t *testing.T) {
+	sender, _ := s.sender(t, nettest.Refused(t))
+	parser, ok := sender.(connector.ReplyParser)
+	if !ok {
+		t.Log("the connector reads no replies")
+		return
+	}
+	if s.h.Reply == nil {
+		t.Fatal("the connector is a ReplyParser: the harness needs Reply")
+	}
+	reply, err := parser.ParseReply(s.h.Reply(t))
+	if err != nil {
+		t.Fatalf("the genuine reply: %v", err)
+	}
+	if reply.From.E164() != "+1"+number || reply.Consent != connector.ConsentStop {
+		t.Errorf("the genuine reply is read as consent %q from %v", reply.Consent, reply.From)
+	}
+	NoSecrets(t, reply, append([]string{number}, s.h.Secrets...)...)
+	s.forgeries(t, s.h.Reply, "STOP", "START", func(in connector.Inbound) (bool, error) {
+		reply, err := parser.ParseReply(in)
+		return reply.From.IsZero() && reply.Consent == connector.ConsentNone, err
+	})
+}
+
+// forgeries changes one thing at a time of what genuine returns. read has to
+// refuse each, and to say nothing (empty) beside the error. word is in the body
+// of what genuine returns, and means something else as other.
+func (s *suite) forgeries(t *testing.T, genuine func(testing.TB) connector.Inbound, word, other string, read func(connector.Inbound) (empty bool, err error)) {
 	for name, change := range map[string]func(*connector.Inbound){
 		"no header":     func(in *connector.Inbound) { in.Header = nil },
 		"another host":  func(in *connector.Inbound) { in.PublicURL = strings.Replace(in.PublicURL, "://", "://other.", 1) },
 		"no URL":        func(in *connector.Inbound) { in.PublicURL = "" },
 		"no body":       func(in *connector.Inbound) { in.Body = nil },
 		"a longer body": func(in *connector.Inbound) { in.Body = append(bytes.Clone(in.Body), "&x=1"...) },
-		"another status": func(in *connector.Inbound) {
-			in.Body = bytes.ReplaceAll(in.Body, []byte("delivered"), []byte("failed"))
+		"another word": func(in *connector.Inbound) {
+			in.Body = bytes.ReplaceAll(in.Body, []byte(word), []byte(other))
 		},
 		"a body of garbage": func(in *connector.Inbound) { in.Body = []byte(code + "%zz\x00\xff") },
 		"a huge body":       func(in *connector.Inbound) { in.Body = bytes.Repeat([]byte("a=b&"), 1<<20) },
+		"1,000 fields":      func(in *connector.Inbound) { in.Body = bytes.Repeat([]byte("a=b&"), 1000) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			in := s.h.Callback(t)
+			in := genuine(t)
 			before := bytes.Clone(in.Body)
 			change(&in)
-			if name == "another status" && bytes.Equal(in.Body, before) {
-				t.Skip("the callback's body does not say delivered")
+			if name == "another word" && bytes.Equal(in.Body, before) {
+				t.Skipf("the body does not say %s", word)
 			}
-			update, err := parser.ParseStatus(in)
+			empty, err := read(in)
 			if !errors.Is(err, connector.ErrSignature) && !errors.Is(err, connector.ErrMalformed) {
 				t.Fatalf("error %v, want ErrSignature or ErrMalformed", err)
 			}
-			if update != (connector.StatusUpdate{}) {
-				t.Error("a refused callback says something")
+			if !empty {
+				t.Error("what is refused says something")
 			}
-			NoSecrets(t, err, append([]string{code}, s.h.Secrets...)...)
+			NoSecrets(t, err, append([]string{code, number}, s.h.Secrets...)...)
 		})
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/sixdigit/sixdigit/connector"
+	"github.com/sixdigit/sixdigit/phone"
 )
 
 const plainToken = "3b1f9d7c5e2a"
@@ -48,6 +49,11 @@ func plainHarness(flaw string) Harness {
 		ProviderID: "m1",
 		Callback: func(testing.TB) connector.Inbound {
 			in := connector.Inbound{PublicURL: "https://example.com/cb", Header: http.Header{}, Body: []byte("delivered")}
+			http.Header(in.Header).Set("Signature", plainSign(in))
+			return in
+		},
+		Reply: func(testing.TB) connector.Inbound {
+			in := connector.Inbound{PublicURL: "https://example.com/in", Header: http.Header{}, Body: []byte("+1" + number + " STOP")}
 			http.Header(in.Header).Set("Signature", plainSign(in))
 			return in
 		},
@@ -216,6 +222,26 @@ func (p *plain) ParseStatus(in connector.Inbound) (connector.StatusUpdate, error
 		return connector.StatusUpdate{ProviderID: "m1", Status: connector.StatusSent}, nil
 	}
 	return connector.StatusUpdate{ProviderID: "m1", Status: connector.StatusDelivered}, nil
+}
+
+func (p *plain) ParseReply(in connector.Inbound) (connector.Reply, error) {
+	from, word, _ := strings.Cut(string(in.Body), " ")
+	var reply connector.Reply
+	if n, err := phone.Parse(from); err == nil && word == "STOP" {
+		reply = connector.Reply{From: n, Consent: connector.ConsentStop}
+	}
+	unsigned := !hmac.Equal([]byte(plainSign(in)), []byte(http.Header(in.Header).Get("Signature")))
+	switch {
+	case unsigned && p.flaw == "quotes replies":
+		return connector.Reply{}, fmt.Errorf("%w: %s", connector.ErrSignature, in.Body)
+	case unsigned && p.flaw == "says who beside the error":
+		return connector.Reply{Consent: connector.ConsentStart}, connector.ErrSignature
+	case unsigned && p.flaw != "replies unsigned":
+		return connector.Reply{}, connector.ErrSignature
+	case p.flaw == "STOP is START":
+		reply.Consent = connector.ConsentStart
+	}
+	return reply, nil
 }
 
 // looks is every other call: the stand-in for the provider knows none of them.

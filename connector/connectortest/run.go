@@ -38,6 +38,9 @@ type Harness struct {
 	// Callback returns a genuine callback that says delivered, for a connector
 	// that is a StatusParser; its parts may be changed.
 	Callback func(t testing.TB) connector.Inbound
+	// Reply returns a genuine text from +14155550123 that says STOP, for a
+	// connector that is a ReplyParser; its parts may be changed.
+	Reply func(t testing.TB) connector.Inbound
 	// ProviderID is an id as the provider makes them, for a connector that is a
 	// Finder or a FeedbackSender.
 	ProviderID string
@@ -99,6 +102,7 @@ func (s *suite) parts() []part {
 		{"never sent", s.neverSent},
 		{"no replay", s.noReplay},
 		{"callbacks", s.callbacks},
+		{"replies", s.replies},
 		{"finder", s.finder},
 		{"feedback", s.feedback},
 	}

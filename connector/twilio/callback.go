@@ -10,7 +10,8 @@ import (
 	"github.com/sixdigit/sixdigit/connector"
 )
 
-// Bounds of a callback. Twilio's have about 10 fields and 500 bytes.
+// Bounds of a callback and of a reply. Twilio's callbacks have about 10 fields
+// and 500 bytes; a reply has up to 30, among them a text of 1,600 characters.
 const (
 	maxCallback = 64 << 10
 	maxFields   = 200
@@ -22,54 +23,62 @@ const (
 // signature. A callback carries no time; that it is not an old one is for the
 // caller to judge, by the order of statuses.
 func (c *Client) ParseStatus(in connector.Inbound) (connector.StatusUpdate, error) {
-	header := http.Header(in.Header)
-	signatures := header.Values("X-Twilio-Signature")
-	if len(signatures) != 1 || signatures[0] == "" {
-		return connector.StatusUpdate{}, connector.ErrSignature
-	}
-	form, err := parseForm(in.Body)
-	if err != nil {
-		return connector.StatusUpdate{}, err
-	}
-	if !signed(c.tokens, in.PublicURL, form, signatures[0]) {
-		return connector.StatusUpdate{}, connector.ErrSignature
-	}
-	return c.update(header.Get("Content-Type"), form)
-}
-
-// update reads a form whose signature is right.
-func (c *Client) update(contentType string, form fields) (connector.StatusUpdate, error) {
 	var none connector.StatusUpdate
-	if t, _, err := mime.ParseMediaType(contentType); err != nil || t != "application/x-www-form-urlencoded" {
-		return none, malformed("it is not a form")
+	form, err := c.genuine(in, "MessageStatus", "ErrorCode")
+	if err != nil {
+		return none, err
 	}
-	// A name that stands twice has values that one reading of the signature
-	// does not see. Of the fields that are read, none may.
-	for _, name := range []string{"AccountSid", "MessageSid", "MessageStatus", "ErrorCode"} {
-		if len(form[name]) > 1 {
-			return none, malformed("it repeats " + name)
-		}
-	}
-	id, code := form.get("MessageSid"), form.get("ErrorCode")
+	word, code := form.get("MessageStatus"), form.get("ErrorCode")
 	switch {
-	case form.get("AccountSid") != c.account:
-		return none, malformed("it is another account's")
-	case !isMessageSID(id):
-		return none, malformed("its MessageSid is none")
 	case code != "" && parseCode(code) == 0:
 		return none, malformed("its ErrorCode is none")
-	case form.get("MessageStatus") == "":
+	case word == "":
 		return none, malformed("it has no MessageStatus")
 	}
-	status, ok := statusOf(form.get("MessageStatus"))
+	status, ok := statusOf(word)
 	if !ok {
 		return none, connector.ErrUnknownStatus
 	}
-	update := connector.StatusUpdate{ProviderID: id, Status: status}
+	update := connector.StatusUpdate{ProviderID: form.get("MessageSid"), Status: status}
 	if failed(status) {
-		update.Err = failure(form.get("MessageStatus"), parseCode(code))
+		update.Err = failure(word, parseCode(code))
 	}
 	return update, nil
+}
+
+// genuine reads the form of a request that Twilio made for this account about
+// one of its messages: the signature first, then what every such request has.
+// Of the fields that the caller is going to read, names are those besides.
+func (c *Client) genuine(in connector.Inbound, names ...string) (fields, error) {
+	header := http.Header(in.Header)
+	signatures := header.Values("X-Twilio-Signature")
+	if len(signatures) != 1 || signatures[0] == "" {
+		return nil, connector.ErrSignature
+	}
+	form, err := parseForm(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	if !signed(c.tokens, in.PublicURL, form, signatures[0]) {
+		return nil, connector.ErrSignature
+	}
+	if t, _, err := mime.ParseMediaType(header.Get("Content-Type")); err != nil || t != "application/x-www-form-urlencoded" {
+		return nil, malformed("it is not a form")
+	}
+	// A name that stands twice has values that one reading of the signature
+	// does not see. Of the fields that are read, none may.
+	for _, name := range append([]string{"AccountSid", "MessageSid"}, names...) {
+		if len(form[name]) > 1 {
+			return nil, malformed("it repeats " + name)
+		}
+	}
+	switch {
+	case form.get("AccountSid") != c.account:
+		return nil, malformed("it is another account's")
+	case !isMessageSID(form.get("MessageSid")):
+		return nil, malformed("its MessageSid is none")
+	}
+	return form, nil
 }
 
 // malformed says why in words that hold nothing of the callback.

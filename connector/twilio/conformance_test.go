@@ -46,6 +46,9 @@ func TestConformance(t *testing.T) {
 		Callback: func(testing.TB) connector.Inbound {
 			return callback(testToken, "https://codes.example.com/callbacks/twilio/s_1.1#rc=2", callbackForm("delivered", ""))
 		},
+		Reply: func(testing.TB) connector.Inbound {
+			return callback(testToken, "https://codes.example.com/inbound/twilio#rc=2", replyForm("STOP", "STOP"))
+		},
 	})
 }
 

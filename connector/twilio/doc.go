@@ -8,6 +8,7 @@
 //	                            repeat. Or by a RoundTripper: the body never read
 //
 //	ParseStatus   signature, then form, then status: no I/O
+//	ParseReply    signature, then form, then STOP or START: no I/O
 //	Find, Fetch   GET: what Twilio has of a text whose answer was lost
 //	Feedback      POST: the code was used, or not
 //

@@ -114,9 +114,10 @@ func TestGoldenCreate(t *testing.T) {
 
 func goldenCreate(t *testing.T, sections map[string]string) {
 	want := struct {
-		Sends   *bool  `json:"sends"`
-		Auth    string `json:"auth"`
-		Receipt *struct {
+		Sends       *bool  `json:"sends"`
+		Auth        string `json:"auth"`
+		CallbackURL string `json:"callback_url"`
+		Receipt     *struct {
 			ProviderID string           `json:"provider_id"`
 			Status     connector.Status `json:"status"`
 		} `json:"receipt"`
@@ -131,6 +132,9 @@ func goldenCreate(t *testing.T, sections map[string]string) {
 	server := &replier{t: t, form: form, user: goldenAccount, password: goldenToken}
 	server.parseReply(sections)
 	cfg, message := fromForm(t, form)
+	if want.CallbackURL != "" {
+		message.CallbackURL = want.CallbackURL
+	}
 	if want.Auth == "key" {
 		cfg.APIKeySID, cfg.APIKeySecret = goldenKey, secret.New(goldenKeySecret)
 		server.user, server.password = goldenKey, goldenKeySecret

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -77,7 +78,7 @@ func (c *Client) receipt(a answer) (connector.Receipt, *connector.Error) {
 		// No callback reports a message's first status, so this is the only word.
 		e := failure(m.Status, m.code())
 		e.HTTPStatus = a.status
-		return connector.Receipt{}, e
+		return connector.Receipt{ProviderID: m.SID}, e // so that nobody takes it for another
 	}
 	return connector.Receipt{ProviderID: m.SID, Status: status}, nil
 }
@@ -146,7 +147,7 @@ func riskField(cfg Config) string {
 // it (docs/adr/0008-the-send-is-tuned.md).
 func (c *Client) form(m connector.Message) []byte {
 	to, body := m.To.E164(), m.Body.Reveal()
-	const fields = 160 // the names and numbers beside the values
+	const fields = 180 // the names, numbers and overrides beside the values
 	b := make([]byte, 0, fields+len(to)+len(c.sender)+len(body)+len(body)/2+len(c.risk)+len(m.CallbackURL)+len(m.CallbackURL)/2)
 	b = append(b, "To="...)
 	b = appendEscaped(b, to)
@@ -156,6 +157,7 @@ func (c *Client) form(m connector.Message) []byte {
 	if m.CallbackURL != "" {
 		b = append(b, "&StatusCallback="...)
 		b = appendEscaped(b, m.CallbackURL)
+		b = append(b, overridesFor(m.CallbackURL)...)
 	}
 	if v := c.validFor(m); v > 0 {
 		b = append(b, "&ValidityPeriod="...)
@@ -168,6 +170,30 @@ func (c *Client) form(m connector.Message) []byte {
 		b = append(b, "&ProvideFeedback=true"...)
 	}
 	return b
+}
+
+// overrides ask Twilio to repeat a callback that we could not take: up to three
+// times after a 5xx, a connection that failed, or 4 seconds without an answer.
+// On its own Twilio repeats only after a connection that failed, once. The read
+// timeout stands there because all tries together have 15 seconds, which one
+// silent try would use up
+// (https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides).
+const overrides = "#rc=3&rp=5xx,ct,rt&rt=4000"
+
+// escapedOverrides is overrides as a form's value.
+const escapedOverrides = "%23rc%3D3%26rp%3D5xx%2Cct%2Crt%26rt%3D4000"
+
+// maxCallbackURL is the most that Twilio takes for a callback's URL (21609).
+const maxCallbackURL = 4000
+
+// overridesFor returns what to write behind an escaped callback URL. A URL with
+// a fragment has its own settings, be they empty; one that would grow too long
+// for Twilio goes without.
+func overridesFor(callbackURL string) string {
+	if strings.Contains(callbackURL, "#") || len(callbackURL)+len(overrides) > maxCallbackURL {
+		return ""
+	}
+	return escapedOverrides
 }
 
 // validFor is how many seconds Twilio may keep m in its queue, or 0 to leave it

@@ -86,6 +86,11 @@ func TestSendRequest(t *testing.T) {
 			form: start + "&RiskCheck=enable&StatusCallback=https%3A%2F%2Fcodes.example.com%2Fcb%2Fs_1.1%3Fa%3Db%26c%23rc%3D2" +
 				"&ValidityPeriod=600&SmartEncoded=true&ProvideFeedback=true",
 		},
+		{
+			name: "callback without a fragment",
+			msg:  func(m *connector.Message) { m.CallbackURL = "https://codes.example.com/cb/s_1.1?a=b" },
+			form: start + "&RiskCheck=enable&StatusCallback=https%3A%2F%2Fcodes.example.com%2Fcb%2Fs_1.1%3Fa%3Db%23rc%3D3%26rp%3D5xx%2Cct%2Crt%26rt%3D4000",
+		},
 		{name: "config's validity", config: func(c *Config) { c.Validity = time.Hour }, form: start + "&RiskCheck=enable&ValidityPeriod=3600"},
 		{
 			name: "body",
@@ -132,6 +137,41 @@ func (tt sendRequest) run(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, *got); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
+	}
+}
+
+// TestOverrides: a callback URL without a fragment gets one, and what Twilio
+// signs stays what it was.
+func TestOverrides(t *testing.T) {
+	t.Parallel()
+	if escape(overrides) != escapedOverrides {
+		t.Errorf("the overrides are escaped as %s", escape(overrides))
+	}
+	c := newTestClient(t, testConfig(""), Options{})
+	long := func(n int) string { return callbackURL + strings.Repeat("a", n-len(callbackURL)) }
+	for given, want := range map[string]string{
+		callbackURL:                                 callbackURL + overrides,
+		callbackURL + "?a=b&c":                      callbackURL + "?a=b&c" + overrides,
+		callbackURL + "#":                           callbackURL + "#",
+		callbackURL + "#rc=0":                       callbackURL + "#rc=0",
+		long(maxCallbackURL - len(overrides)):       long(maxCallbackURL-len(overrides)) + overrides,
+		long(maxCallbackURL - len(overrides) + 1):   long(maxCallbackURL - len(overrides) + 1),
+		long(maxCallbackURL):                        long(maxCallbackURL),
+		long(maxCallbackURL-10) + "/cb#rp=5xx&rc=1": long(maxCallbackURL-10) + "/cb#rp=5xx&rc=1",
+	} {
+		m := testMsg(t)
+		m.CallbackURL = given
+		form, err := url.ParseQuery(string(c.form(m)))
+		if got := form.Get("StatusCallback"); err != nil || got != want {
+			t.Errorf("%d characters become %d, ending in %q: %v", len(given), len(got), got[max(0, len(got)-40):], err)
+		}
+		// Twilio signs the URL that it posts to; the reader has either.
+		in := callback(testToken, want, callbackForm("sent", ""))
+		for _, in.PublicURL = range []string{given, want} {
+			if _, err := c.ParseStatus(in); err != nil {
+				t.Errorf("a callback to %d characters: %v", len(in.PublicURL), err)
+			}
+		}
 	}
 }
 
