@@ -12,7 +12,6 @@ import (
 	"golang.org/x/text/language"
 
 	"github.com/sixdigit/sixdigit/phone"
-	"github.com/sixdigit/sixdigit/sms"
 )
 
 // Bounds of what a request brings along.
@@ -28,17 +27,19 @@ const (
 // nothing and asks nobody.
 type order struct {
 	StartRequest
-	id       string
-	salt     Salt
-	length   int
-	test     bool
-	segments int
-	charges  []Charge
+	id      string
+	salt    Salt
+	length  int
+	test    bool
+	payload map[string]any // what the text is made of, with zeros for a code that we make
+	ways    []way
+	charges []Charge
 }
 
 // admit applies the policy that needs no store.
-func (s *Service) admit(r StartRequest) (*order, error) {
-	o := &order{StartRequest: r}
+func (s *Service) admit(r StartRequest) (*order, error) { return s.admitOrder(&order{StartRequest: r}) }
+
+func (s *Service) admitOrder(o *order) (*order, error) {
 	if o.Channel == "" {
 		o.Channel = ChannelSMS
 	}
@@ -141,8 +142,19 @@ func (s *Service) admitText(o *order) error {
 	if !validLocale(o.Locale) {
 		return &InvalidError{"locale", "locale_invalid", "no BCP 47 language tag"}
 	}
+	country := countryOf(o.To)
+	if o.test {
+		country = "" // no text goes anywhere
+	}
+	ways := s.ways(country)
+	if len(ways) == 0 {
+		return &InvalidError{"to", "country_not_allowed", "no connector serves this country"}
+	}
+	if o.payload == nil {
+		o.payload = payloadOf(zeros(o.length), o.Locale)
+	}
 	var err error
-	o.segments, err = s.segments(o.Usage, o.Locale, o.Domain, o.length)
+	o.ways, err = measured(ways, o.Usage, o.Locale, o.Domain, o.payload)
 	return err
 }
 
@@ -158,33 +170,6 @@ func validLocale(locale string) bool {
 	_, err := language.Parse(locale)
 	var unknown language.ValueError
 	return err == nil || errors.As(err, &unknown)
-}
-
-// text makes the body. Only it and the callers of Sender see the code in clear.
-func (s *Service) text(usage sms.UsageType, locale, domain, code string) (string, error) {
-	t, err := s.templates.Choose(usage, locale)
-	if err != nil || !sms.UsesPlaceholder(t.Content, "code") {
-		return "", ErrNoTemplate
-	}
-	body := sms.Render(t.Content, map[string]any{"code": code, "locale": locale})
-	if domain == "" {
-		return body, nil
-	}
-	body, err = sms.WithOrigin(body, domain, code)
-	if err != nil {
-		return "", &InvalidError{"domain", "domain_not_allowed", "the text cannot carry a line for this domain"}
-	}
-	return body, nil
-}
-
-// segments measures a text before its code is known: all digits are alike to
-// the network.
-func (s *Service) segments(usage sms.UsageType, locale, domain string, length int) (int, error) {
-	body, err := s.text(usage, locale, domain, strings.Repeat("0", length))
-	if err != nil {
-		return 0, err
-	}
-	return sms.Measure(body).Segments, nil
 }
 
 // charges are what one text takes from the limits.

@@ -101,7 +101,7 @@ func TestNoTemplate(t *testing.T) {
 		t.Fatalf("got %v, want ErrNoTemplate", err)
 	}
 	b = newBench(t, func(o *Options) {
-		o.Templates, _ = sms.NewCatalog([]sms.Template{{Usage: sms.UsageSignIn, Content: "Welcome back!"}})
+		o.Connectors[0].Templates, _ = sms.NewCatalog([]sms.Template{{Usage: sms.UsageSignIn, Content: "Welcome back!"}})
 	})
 	if _, err := b.Start(t.Context(), request(t)); !errors.Is(err, ErrNoTemplate) {
 		t.Fatalf("a text without a code: got %v, want ErrNoTemplate", err)
@@ -112,7 +112,7 @@ func TestDomainThatTheTextCannotCarry(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(o *Options) {
 		o.Policy.Apps = map[string]AppPolicy{testApp: {Domains: []string{"example.com"}}}
-		o.Templates, _ = sms.NewCatalog([]sms.Template{{Usage: sms.UsageSignIn, Content: "Hi\n@other.org #{{code}}"}})
+		o.Connectors[0].Templates, _ = sms.NewCatalog([]sms.Template{{Usage: sms.UsageSignIn, Content: "Hi\n@other.org #{{code}}"}})
 	})
 	r := request(t)
 	r.Domain = "example.com"
@@ -199,7 +199,7 @@ func TestNewReportsEveryFault(t *testing.T) {
 	p := DefaultPolicy()
 	p.Countries = []string{"US"}
 	p.Apps = map[string]AppPolicy{"a": {TestNumbers: []TestNumber{{number(t, testNumber), "123456", time.Now().Add(91 * 24 * time.Hour)}}}}
-	_, err := New(Options{Policy: p})
+	_, err := New(Options{Policy: p, Connectors: []Connector{{}}})
 	if err == nil {
 		t.Fatal("no error")
 	}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -79,6 +80,9 @@ func (b *Batch) Apply(op Op) (result any, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if op.Idem != nil && d.Settle != nil && d.Settle.Key == op.Idem.Key {
+		return nil, errSettlesItself
+	}
 	limits, err := b.charge(d)
 	if err != nil {
 		return nil, err
@@ -90,6 +94,9 @@ func (b *Batch) Apply(op Op) (result any, err error) {
 	b.apply(op, d, limits, settled)
 	return d.Result, nil
 }
+
+// errSettlesItself is for an operation that says two things about one key.
+var errSettlesItself = errors.New("verify: an operation cannot settle its own idempotency key")
 
 // panicKind keeps the value of a panic, which may hold anything, out of logs.
 func panicKind(p any) string { return fmt.Sprintf("%T", p) }
@@ -147,7 +154,7 @@ func (b *Batch) load(op Op) (*Subject, *Verification, error) {
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case v == nil || v.App != op.App:
+	case v == nil || v.App != op.App && !op.AnyApp:
 		return nil, nil, ErrNotFound
 	}
 	s, err := b.subject(v.Subject)
@@ -162,10 +169,10 @@ func (b *Batch) load(op Op) (*Subject, *Verification, error) {
 // charge works the limits out without writing them, so that a refusal by the
 // last leaves the first as they were.
 func (b *Batch) charge(d Decision) (map[LimitKey]LimitRow, error) {
-	if len(d.Charges)+len(d.Refunds)+len(d.Clear) == 0 {
+	if len(d.Charges)+len(d.Refunds)+len(d.Clear)+len(d.Set) == 0 {
 		return nil, nil
 	}
-	rows := make(map[LimitKey]LimitRow, len(d.Charges)+len(d.Refunds)+len(d.Clear))
+	rows := make(map[LimitKey]LimitRow, len(d.Charges)+len(d.Refunds)+len(d.Clear)+len(d.Set))
 	value := func(k LimitKey) (int64, error) {
 		if r, ok := rows[k]; ok {
 			return r.Value, nil
@@ -174,6 +181,9 @@ func (b *Batch) charge(d Decision) (map[LimitKey]LimitRow, error) {
 	}
 	for _, k := range d.Clear {
 		rows[k] = LimitRow{Key: k, ExpiresAt: b.now}
+	}
+	for _, r := range d.Set {
+		rows[r.Key] = LimitRow{r.Key, r.Value, plain(r.ExpiresAt)}
 	}
 	for _, c := range d.Refunds {
 		if c.Limit.Burst <= 0 {
@@ -196,7 +206,7 @@ func (b *Batch) charge(d Decision) (map[LimitKey]LimitRow, error) {
 		if err != nil {
 			return nil, err
 		}
-		next, retry, ok := c.Limit.take(old, b.now)
+		next, retry, ok := c.take(old, b.now)
 		if !ok {
 			// The longest wait is the true one; naming the first would send the
 			// caller back too early.
@@ -205,7 +215,9 @@ func (b *Batch) charge(d Decision) (map[LimitKey]LimitRow, error) {
 			}
 			continue
 		}
-		rows[c.Key] = LimitRow{c.Key, next, c.Limit.expires(next)}
+		if next != old {
+			rows[c.Key] = LimitRow{c.Key, next, c.Limit.expires(next)}
+		}
 	}
 	if refused != nil {
 		return nil, refused
@@ -243,7 +255,9 @@ func (b *Batch) apply(op Op, d Decision, limits map[LimitKey]LimitRow, settled *
 		b.verifications[d.Former.ID] = entry[*Verification]{d.Former.Clone(), true}
 	}
 	if d.Verification != nil {
-		b.verifications[d.Verification.ID] = entry[*Verification]{d.Verification.Clone(), true}
+		v := d.Verification.Clone()
+		v.wipe()
+		b.verifications[v.ID] = entry[*Verification]{v, true}
 	}
 	for k, r := range limits {
 		b.limits[k] = entry[LimitRow]{r, true}

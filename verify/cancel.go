@@ -20,6 +20,9 @@ func (s *Service) Cancel(ctx context.Context, app, id string) (*Verification, ti
 	result, err := s.do(ctx, app, Op{
 		ID: id, App: app,
 		Decide: func(now time.Time, sub *Subject, v *Verification) (Decision, error) {
+			if v.Supplied {
+				return Decision{}, ErrNotFound
+			}
 			d := Decision{Result: canceled{v, now}}
 			if v.expire(sub, now) || v.end(sub, now, StatusCanceled, ReasonCaller) {
 				d.Verification, d.Subject = v, sub

@@ -64,6 +64,9 @@ func typedCode(in secret.String) secret.String {
 }
 
 func (s *Service) decideCheck(typed secret.String, now time.Time, sub *Subject, v *Verification) (Decision, error) {
+	if v.Supplied {
+		return Decision{}, ErrNotFound
+	}
 	if v.expire(sub, now) {
 		return checked(now, sub, v, false), nil
 	}
@@ -92,6 +95,7 @@ func (s *Service) decideCheck(typed secret.String, now time.Time, sub *Subject, 
 	switch {
 	case valid:
 		v.end(sub, now, StatusApproved, "")
+		v.oweFeedback(now)
 		sub.forgive()
 	default:
 		sub.fail(now, &s.policy)

@@ -95,7 +95,7 @@ func TestNoGuessesAtACodeThatNobodyHas(t *testing.T) {
 	}
 	// The provider's word that it has the text after all beats our guess.
 	j := &job{begun: &begun{v: v, now: v.CreatedAt, send: &b.get(v.ID).Sends[2], outcome: outcomeStart}}
-	if _, err := b.record(t.Context(), j, report{word: word{status: connector.StatusSent}}); err != nil {
+	if err := b.outcome(j, report{word: word{status: connector.StatusSent}}); err != nil {
 		t.Fatal(err)
 	}
 	if !b.check(v.ID, b.sender.lastCode()).Valid {

@@ -16,12 +16,15 @@ var errKeyLost = errors.New("verify: the key that made the code is gone")
 // code derives the verification's code. It is kept nowhere: key and database
 // are both needed to know it, and a resend or a recovery after a crash can send
 // the same code again.
-func (r *Keyring) code(v *Verification) (secret.String, error) {
+func (r *Keyring) code(v *Verification) (secret.String, error) { return r.codeOf(v, v.Generation) }
+
+// codeOf derives the code of a generation, which may have died.
+func (r *Keyring) codeOf(v *Verification, generation int) (secret.String, error) {
 	keys := r.byID[v.KeyID]
 	if keys == nil {
 		return secret.String{}, errKeyLost
 	}
-	return secret.New(digits(keys.code, v.ID, v.Salt, v.Generation, v.CodeLength)), nil
+	return secret.New(digits(keys.code, v.ID, v.Salt, generation, v.CodeLength)), nil
 }
 
 // digits turns HMAC-SHA-256(key, len(id) ‖ id ‖ salt ‖ generation ‖ length ‖

@@ -10,8 +10,13 @@
 //	Cancel  Store.Do: end it
 //	Get     Store.Get
 //
+//	SendMessage     as Start, with a code that the caller made
+//	RecordDelivery  Store.Do: what the provider says of a send
+//	RecordReply     Store.Do: STOP and START
+//	Run             Store.Due ─> claim ─> post, look or ask ─> Store.Do   (reconcile.go)
+//
 // A rule is a Decide function: handed a time, a [Subject] and a [Verification],
-// it returns a [Decision] and touches nothing else. A store runs it through a
+// it returns a [Decision] and changes nothing else. A store runs it through a
 // [Batch], in one transaction, so that everything about one subject happens one
 // after the other and all of it or nothing.
 //

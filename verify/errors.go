@@ -45,7 +45,8 @@ type InvalidError struct {
 func (e *InvalidError) Error() string { return "verify: " + e.Field + ": " + e.Text }
 
 // RefusedError says that the provider refused the text for good. The
-// verification is canceled, unless another text of it may have arrived.
+// verification is canceled, unless another text of it may have arrived. It is nil
+// when nothing was made, because the person is known to have opted out.
 type RefusedError struct {
 	Verification *Verification
 	Cause        *connector.Error

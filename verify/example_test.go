@@ -35,6 +35,7 @@ func (r *rows) Subject(k verify.SubjectKey) (*verify.Subject, error) { return r.
 func (r *rows) Verification(id string) (*verify.Verification, error) { return r.verifications[id], nil }
 func (r *rows) Limit(verify.LimitKey) (int64, error)                 { return 0, nil }
 func (r *rows) Idem(verify.MAC) (*verify.IdemRow, error)             { return nil, nil }
+func (r *rows) Due(context.Context, int) ([]string, error)           { return nil, nil }
 func (r *rows) Purge(context.Context, time.Time, int) (int, error)   { return 0, nil }
 func (r *rows) Get(_ context.Context, id string) (*verify.Verification, error) {
 	return r.verifications[id], nil
@@ -68,9 +69,9 @@ func Example() {
 	policy.Countries = []string{"US"}
 	hand := &phoneInHand{}
 	service, err := verify.New(verify.Options{
-		Store:     &rows{subjects: map[verify.SubjectKey]*verify.Subject{}, verifications: map[string]*verify.Verification{}},
-		Connector: verify.Connector{Name: "main", Sender: hand},
-		Templates: templates, Keys: keys, Policy: policy,
+		Store:      &rows{subjects: map[verify.SubjectKey]*verify.Subject{}, verifications: map[string]*verify.Verification{}},
+		Connectors: []verify.Connector{{Name: "main", Sender: hand, Templates: templates}},
+		Keys:       keys, Policy: policy,
 	})
 	if err != nil {
 		panic(err)

@@ -10,7 +10,11 @@ import (
 type flight struct {
 	mu     sync.RWMutex // keeps enter and close apart: a group that is waited for must not grow from zero
 	closed bool
-	group  sync.WaitGroup
+	// closing is closed with it: who waits for another try waits no longer.
+	closing chan struct{}
+	group   sync.WaitGroup
+
+	sends sync.Map // the ids of the sends that this process is making
 }
 
 func (f *flight) enter() bool {
@@ -31,7 +35,10 @@ func (f *flight) leave() { f.group.Done() }
 // Checks go on working.
 func (s *Service) Close(ctx context.Context) error {
 	s.flight.mu.Lock()
-	s.flight.closed = true
+	if !s.flight.closed {
+		s.flight.closed = true
+		close(s.flight.closing)
+	}
 	s.flight.mu.Unlock()
 	idle := make(chan struct{})
 	go func() {

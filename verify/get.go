@@ -15,7 +15,7 @@ func (s *Service) Get(ctx context.Context, app, id string) (*Verification, time.
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	if v.App != app {
+	if v.App != app || v.Supplied {
 		return nil, time.Time{}, ErrNotFound
 	}
 	return v, s.now().UTC(), nil

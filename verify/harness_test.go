@@ -121,6 +121,16 @@ func (c *counts) Checked(app string, usage sms.UsageType, country string, valid 
 
 func (c *counts) LimitHit(name string) { c.add("limit %s", name) }
 
+func (c *counts) SendStatus(name, country string, status connector.Status, kind connector.Kind) {
+	c.add("status %s %s %s %s", name, country, status, kind)
+}
+
+func (c *counts) Retried(name string, kind connector.Kind) { c.add("retried %s %s", name, kind) }
+
+func (c *counts) Looked(name string, result LookResult) { c.add("looked %s %s", name, result) }
+
+func (c *counts) ConnectorOpen(name string, open bool) { c.add("connector %s %t", name, open) }
+
 // bench is a service with all that surrounds it.
 type bench struct {
 	*Service
@@ -187,7 +197,7 @@ func newBench(t testing.TB, edit ...func(*Options)) *bench {
 	policy.Countries = []string{"US", "DE"}
 	policy.Limits = Limits{}
 	b.options = Options{
-		Store: b.store, Connector: Connector{Name: "main", Sender: b.sender}, Templates: templates,
+		Store: b.store, Connectors: []Connector{{Name: "main", Sender: b.sender, Templates: templates}},
 		Keys: newKeys(t, serverKey("k1", 0)), Policy: policy, Observer: b.counts,
 		Log: slog.New(slog.NewJSONHandler(&lockedWriter{w: b.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -218,6 +228,15 @@ func (b *bench) restart() {
 	}
 	s.now = b.clock.now
 	b.Service = s
+}
+
+// outcome writes down what became of a send.
+func (b *bench) outcome(j *job, r report) error {
+	b.t.Helper()
+	if rec := b.record(b.t.Context(), j, r, plan{}); rec.v == nil {
+		return errors.New("the outcome was not recorded")
+	}
+	return nil
 }
 
 // landed waits until every send has ended.

@@ -28,7 +28,7 @@ type ServerKey struct {
 // Keyring derives what must be secret or unlinkable from the server's keys. The
 // first key makes new records, the others still read old ones: keep a key for
 // as long as a code made with it lives. What is looked up by an HMAC starts
-// anew with a new key: limits, failures, sessions and idempotency keys.
+// anew with a new key: limits, opt-outs, failures, sessions and idempotency keys.
 type Keyring struct {
 	current *subkeys
 	byID    map[string]*subkeys
@@ -38,7 +38,7 @@ type Keyring struct {
 // share a key.
 type subkeys struct {
 	id                           string
-	code                         []byte
+	code, seal                   []byte
 	number, session, limit, idem *macKey
 }
 
@@ -82,6 +82,7 @@ func deriveSubkeys(k ServerKey) (*subkeys, error) {
 	s := &subkeys{id: k.ID}
 	for purpose, use := range map[string]func(key []byte){
 		"code":    func(key []byte) { s.code = key },
+		"seal":    func(key []byte) { s.seal = key },
 		"number":  func(key []byte) { s.number = newMACKey(key) },
 		"session": func(key []byte) { s.session = newMACKey(key) },
 		"limit":   func(key []byte) { s.limit = newMACKey(key) },
@@ -130,20 +131,22 @@ func (k *macKey) mac(parts ...string) MAC {
 	return MAC(s.out)
 }
 
-// Subject names the subject of app, number and usage.
-func (r *Keyring) Subject(app string, to phone.Number, usage sms.UsageType) SubjectKey {
-	return r.current.subject(app, to, usage)
+// Subject names the subject of app and number.
+func (r *Keyring) Subject(app string, to phone.Number) SubjectKey {
+	return r.current.subject(app, to)
 }
 
-func (k *subkeys) subject(app string, to phone.Number, usage sms.UsageType) SubjectKey {
-	return SubjectKey(k.number.mac("subject", app, to.E164(), string(usage)))
+func (k *subkeys) subject(app string, to phone.Number) SubjectKey {
+	return SubjectKey(k.number.mac("subject", app, to.E164()))
 }
 
-func (r *Keyring) session(app, session string) MAC {
+// session names a caller's session for one usage: another usage's verification
+// is never joined.
+func (r *Keyring) session(app, session string, usage sms.UsageType) MAC {
 	if session == "" {
 		return MAC{}
 	}
-	return r.current.session.mac(app, session)
+	return r.current.session.mac(app, session, string(usage))
 }
 
 // place names what a limit counts: a number, a network, a country.

@@ -16,6 +16,9 @@ type Limit struct {
 // those that count one thing begin alike.
 type LimitKey [16]byte
 
+// guardLife is the longest time that a guard stands.
+const guardLife = optOutLife
+
 // Charge takes one from a limit.
 type Charge struct {
 	Limit Limit
@@ -23,17 +26,30 @@ type Charge struct {
 	// Personal is set for a limit of the number alone. Only such a charge is
 	// given back when a text comes to nothing.
 	Personal bool
+	// Guard is set where nothing is taken: the operation is refused until the
+	// time that the key's row holds, in microseconds.
+	Guard bool
 	// At is, of a refund, when the charge was made; zero is now.
 	At time.Time
 }
 
 // LimitRow is a counter to save. Value is microseconds since 1970 for a limit
-// with a period, day<<32|count for one that counts by days. A row is
+// with a period and for a guard, day<<32|count for one that counts by days. A row is
 // worthless from ExpiresAt on.
 type LimitRow struct {
 	Key       LimitKey
 	Value     int64
 	ExpiresAt time.Time
+}
+
+// take charges once, or looks whether a guard stands open.
+func (c Charge) take(value int64, now time.Time) (next int64, retry time.Duration, ok bool) {
+	if !c.Guard {
+		return c.Limit.take(value, now)
+	}
+	wait := time.UnixMicro(value).Sub(now)
+	// One from a clock that was far ahead is void.
+	return value, wait, wait <= 0 || wait > guardLife+ClockSlack
 }
 
 // take charges once. ok is false when nothing is left until retry has passed.

@@ -93,6 +93,24 @@ func (m *memStore) Get(_ context.Context, id string) (*Verification, error) {
 	return v, err
 }
 
+func (m *memStore) Due(_ context.Context, limit int) (ids []string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now, due := m.now(), map[string]time.Time{}
+	for id := range m.verifications {
+		v, err := memRows{m}.Verification(id)
+		if err != nil {
+			return nil, err
+		}
+		if at := v.DueAt(); !at.IsZero() && !at.After(now) {
+			due[id] = at
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b string) int { return due[a].Compare(due[b]) })
+	return ids[:min(limit, len(ids))], nil
+}
+
 func (m *memStore) Purge(_ context.Context, before time.Time, limit int) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

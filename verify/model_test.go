@@ -163,7 +163,9 @@ func (m *model) text(v *modelVerification, keys map[string]Limit) {
 		}
 	}
 	v.next = m.now
-	m.giveBack(keys)
+	if v.checks == 0 { // what was guessed at is not free
+		m.giveBack(keys)
+	}
 }
 
 func (m *model) find(number, session string) *modelVerification {

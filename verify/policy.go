@@ -37,6 +37,17 @@ type Policy struct {
 	// lease is LeaseSlack longer.
 	SendTimeout time.Duration
 
+	// RetryRate is how many texts a second a connector is handed that were not
+	// taken at first, at most. What piled up while it was out of order must not
+	// be the next thing that breaks it. Its reads have ten times that rate.
+	RetryRate int
+	// PollAfter is how long a text may be without a final status before the
+	// provider is asked; after five times as long it is asked again, and once
+	// more after five times that. Zero asks never.
+	PollAfter time.Duration
+	// Feedback tells the provider when a code was used.
+	Feedback bool
+
 	Apps map[string]AppPolicy
 }
 
@@ -122,5 +133,8 @@ func DefaultPolicy() Policy {
 			All:    every("all", 1000, 20*time.Millisecond), AllDaily: daily("all_daily", 500_000),
 		},
 		SendTimeout: 10 * time.Second,
+		RetryRate:   20,
+		PollAfter:   2 * time.Minute,
+		Feedback:    true,
 	}
 }

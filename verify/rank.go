@@ -37,6 +37,8 @@ func (w word) merge(next word) (word, bool) {
 	return next, true
 }
 
+func (s *Send) word() word { return word{s.Status, s.Guess} }
+
 // rank is how far a text has come.
 func rank(s connector.Status) int {
 	switch s {
@@ -60,6 +62,16 @@ func (s *Send) mayArrive() bool {
 	return !s.Status.Final() || s.Status == connector.StatusDelivered
 }
 
+// refusedBy reports whether a connector has refused a text of v.
+func (v *Verification) refusedBy(name string) bool {
+	for i := range v.Sends {
+		if s := &v.Sends[i]; s.Connector == name && s.Status == connector.StatusRejected {
+			return true
+		}
+	}
+	return false
+}
+
 // codeOut reports whether a text with the present code may have gone out.
 func (v *Verification) codeOut() bool {
 	for i := range v.Sends {
@@ -74,4 +86,14 @@ func (v *Verification) codeOut() bool {
 // costs nobody anything.
 func (s *Send) charged() bool {
 	return s.Status != connector.StatusRejected && (s.Status != connector.StatusFailed || !s.Guess)
+}
+
+// mayArrive reports whether a text with the present code may reach the phone.
+func (v *Verification) mayArrive() bool {
+	for i := range v.Sends {
+		if s := &v.Sends[i]; s.Generation == v.Generation && s.mayArrive() {
+			return true
+		}
+	}
+	return false
 }

@@ -255,7 +255,7 @@ func TestForgettingTwice(t *testing.T) {
 	b.sender.answer(nil)
 	second := b.start(func(x *StartRequest) { *x = r }).Verification
 	j := &job{begun: &begun{v: first, now: first.CreatedAt, send: &first.Sends[0], outcome: outcomeStart}, idem: r.Idem}
-	if _, err := b.record(t.Context(), j, report{word: word{connector.StatusFailed, true}}); err != nil {
+	if err := b.outcome(j, report{word: word{connector.StatusFailed, true}}); err != nil {
 		t.Fatal(err)
 	}
 	if st := b.start(func(x *StartRequest) { *x = r }); !st.Replayed || st.Verification.ID != second.ID {

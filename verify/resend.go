@@ -25,7 +25,7 @@ func (s *Service) Resend(ctx context.Context, r ResendRequest) (Started, error) 
 			return Started{}, err
 		}
 	}
-	deadline := time.Now().Add(s.sendDeadline())
+	began := time.Now()
 	result, err := s.do(ctx, r.App, Op{
 		Idem: r.Idem, ID: r.ID, App: r.App,
 		Decide: func(now time.Time, sub *Subject, v *Verification) (Decision, error) {
@@ -33,13 +33,16 @@ func (s *Service) Resend(ctx context.Context, r ResendRequest) (Started, error) 
 		},
 	})
 	if err != nil {
-		return Started{}, err
+		return Started{}, refusedBefore(err)
 	}
-	return s.finish(ctx, result, r.Idem, deadline)
+	return s.finish(ctx, result, r.Idem, began, r.Later)
 }
 
 func (s *Service) decideResend(r *ResendRequest, now time.Time, sub *Subject, v *Verification) (Decision, error) {
-	if v.Status != StatusPending {
+	switch {
+	case v.Supplied:
+		return Decision{}, ErrNotFound
+	case v.Status != StatusPending:
 		return Decision{}, ErrEnded
 	}
 	if v.expire(sub, now) || !s.readable(v) {
@@ -62,27 +65,35 @@ func (s *Service) decideResend(r *ResendRequest, now time.Time, sub *Subject, v 
 	if r.ClientIP.IsValid() {
 		network = s.network(r.ClientIP)
 	}
-	return s.sendAgain(sub, v, now, begun{outcome: outcomeResend, charges: s.chargesFrom(v.App, v.To, network)})
+	return s.sendAgain(sub, v, now, outcomeResend, s.waysOf(v), s.chargesFrom(v.App, v.To, network))
 }
 
-// sendAgain adds a send to a pending verification.
-func (s *Service) sendAgain(sub *Subject, v *Verification, now time.Time, b begun) (Decision, error) {
-	segments, err := s.segments(v.Usage, v.Locale, v.Domain, v.CodeLength)
-	if err != nil {
-		return Decision{}, err
+// sendAgain adds a send to a pending verification. One that still waits to be
+// posted makes room for it: the person shall get one text, not two.
+func (s *Service) sendAgain(sub *Subject, v *Verification, now time.Time, outcome string, ways []way, charges []Charge) (Decision, error) {
+	w := choose(ways, sub, v, now)
+	if w.route == nil {
+		return Decision{}, ErrNoTemplate // the operator has taken its connector away
+	}
+	var d Decision
+	for i := range v.Sends {
+		if send := &v.Sends[i]; send.parked() {
+			s.heard(&d, v, sub, send, givenUp("another takes its place"), now)
+		}
 	}
 	if v.ExpiresAt.Sub(now) < s.policy.FreshBelow {
 		v.Generation++
 		v.ExpiresAt = now.Add(s.policy.Life)
 		sub.extend(v)
 	}
-	b.v, b.now = v, now
-	b.send = s.addSend(v, now, segments)
-	return s.decided(sub, v, b), nil
+	refunds := d.Refunds
+	d = s.decided(sub, v, begun{v, now, s.addSend(v, now, w), outcome}, charges)
+	d.Refunds = refunds
+	return d, nil
 }
 
 // finish turns what transaction 1 came to into an answer, sending on the way.
-func (s *Service) finish(ctx context.Context, result any, idem *Idem, deadline time.Time) (Started, error) {
+func (s *Service) finish(ctx context.Context, result any, idem *Idem, began time.Time, later Later) (Started, error) {
 	if r, ok := result.(*Replayed); ok {
 		return s.replayed(r)
 	}
@@ -93,10 +104,10 @@ func (s *Service) finish(ctx context.Context, result any, idem *Idem, deadline t
 		return st, ErrEnded
 	case b.send == nil:
 		return st, nil
-	case b.v.Test:
+	case b.v.Test, b.send.parked():
 		return answer(st, b.send.ID, nil)
 	}
-	return s.dispatch(ctx, st, &job{begun: b, idem: idem, deadline: deadline})
+	return s.dispatch(ctx, st, &job{begun: b, route: s.route(b.send.Connector), idem: idem, patience: began.Add(s.policy.SendTimeout), deadline: began.Add(s.sendDeadline())}, later)
 }
 
 // replayed renders the record anew: no answer is kept.

@@ -128,7 +128,7 @@ func TestResendIsCharged(t *testing.T) {
 func TestFreeSends(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.sender.fail(connector.OutcomeNotProcessed, connector.KindThrottled)
+	b.sender.fail(connector.OutcomeNotProcessed, connector.KindUnclassified)
 	v := b.start().Verification
 	for i := range b.policy.MaxSends + freeSends - 1 {
 		if _, err := b.resend(v.ID); err != nil {

@@ -60,5 +60,9 @@ func (b *Batch) idem(k MAC) (*IdemRow, error) {
 
 // drop forgets what has expired.
 func (s *Subject) drop(now time.Time) {
+	n := len(s.Pending) + len(s.Held) + len(s.Taken)
 	s.Pending = slices.DeleteFunc(s.Pending, func(p Pending) bool { return !now.Before(p.ExpiresAt) })
+	s.Held = slices.DeleteFunc(s.Held, func(h Hold) bool { return !now.Before(h.Until) })
+	s.Taken = slices.DeleteFunc(s.Taken, func(t Taken) bool { return now.Sub(t.At) >= takenLife })
+	s.touched = len(s.Pending)+len(s.Held)+len(s.Taken) < n
 }

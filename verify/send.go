@@ -8,27 +8,20 @@ import (
 	"time"
 
 	"github.com/sixdigit/sixdigit/connector"
-	"github.com/sixdigit/sixdigit/secret"
 )
 
-// Transaction 2 has a deadline of its own and a few tries: a store that
-// stumbles must not lose an outcome.
-const recordTimeout = 5 * time.Second
-
 var errClosed = fmt.Errorf("%w: the service is closing", ErrUnavailable)
-
-// recordWaits are the waits before each further try.
-func recordWaits() []time.Duration {
-	return []time.Duration{50 * time.Millisecond, 200 * time.Millisecond, 800 * time.Millisecond}
-}
 
 // job is one send on its way.
 type job struct {
 	*begun
+	*route
 	idem *Idem
-	// deadline ends the send. It is counted from before transaction 1, so that
-	// the lease, counted within it, outlasts it however slow the store was.
-	deadline time.Time
+	// patience is until when somebody waits; zero is nobody. deadline ends the
+	// send. It is counted from
+	// before transaction 1, so that the lease, counted within it, outlasts it
+	// however slow the store was.
+	patience, deadline time.Time
 }
 
 // report is what a send came to.
@@ -38,66 +31,166 @@ type report struct {
 	err        *connector.Error // nil when the provider took it
 }
 
-// recorded is what is known after transaction 2.
-type recorded struct {
-	v     *Verification // nil when the store did not take the outcome
-	now   time.Time
-	cause *connector.Error
-}
-
 // dispatch sends and waits for the outcome, up to SendTimeout or until the
 // caller hangs up. The send goes on without them.
-func (s *Service) dispatch(ctx context.Context, st Started, j *job) (Started, error) {
-	done := make(chan recorded, 1)
+func (s *Service) dispatch(ctx context.Context, st Started, j *job, later Later) (got Started, err error) {
+	told := make(chan struct{})
+	h := &handover{st: st, answer: func(st Started, e error) {
+		got, err = st, e
+		close(told)
+	}}
 	s.flight.group.Add(1) // the call that we are in keeps the group above zero
 	go func() {
 		defer s.flight.leave()
-		done <- s.carry(context.WithoutCancel(ctx), j)
+		h.tell(h.result(s.carry(context.WithoutCancel(ctx), j)))
 	}()
-	patience := time.NewTimer(s.policy.SendTimeout)
-	defer patience.Stop()
-	select {
-	case r := <-done:
-		if r.v == nil {
-			break
+	rest := s.policy.SendTimeout
+	if later != nil && rest > answerSoon {
+		if waitFor(ctx, told, answerSoon) {
+			rest -= answerSoon
+			if answer := later(); answer != nil {
+				if !h.pass(answer, rest) {
+					<-told
+					answer(got, err)
+				}
+				return Started{}, ErrLater
+			}
 		}
-		st.Verification, st.Now = r.v, r.now
-		return answer(st, j.send.ID, r.cause)
-	case <-patience.C:
+	}
+	waitFor(ctx, told, rest)
+	h.tell(h.unknown())
+	<-told
+	return got, err
+}
+
+// waitFor reports whether d went by with neither done nor the end of ctx.
+func waitFor(ctx context.Context, done <-chan struct{}, d time.Duration) bool {
+	select {
+	case <-done:
 	case <-ctx.Done():
+	case <-time.After(d):
+		return true
 	}
-	st.Sent, st.Unknown = true, true
-	return st, nil
+	return false
 }
 
-// carry posts the text and writes down what became of it. While the provider
-// takes its time, what stands on this goroutine's stack is there once for each
-// send: so little stands on it.
+// carry posts the text, as often and through as many connectors as the policy
+// has it, and writes down what became of it. While the provider takes its time,
+// what stands on this goroutine's stack is there once for each send: so little
+// stands on it.
 func (s *Service) carry(ctx context.Context, j *job) recorded {
-	began := time.Now()
-	r := s.post(ctx, j)
-	s.posted(ctx, j, &r, time.Since(began))
-	rec, err := s.record(ctx, j, r)
-	if err != nil {
-		s.log.LogAttrs(ctx, slog.LevelError, "send outcome not recorded",
-			slog.String("verification", j.v.ID), slog.String("send", j.send.ID), slog.String("error", err.Error()))
+	ctx, cancel := context.WithDeadline(ctx, j.deadline)
+	defer cancel()
+	var tried []string
+	for try := 0; ; try++ {
+		id := j.send.ID
+		s.flight.sends.Store(id, nil)
+		var r report
+		if r = s.turn(ctx, j, try > 0); r.err == nil {
+			r = s.post(ctx, j)
+		}
+		p := s.next(j, &r, try, tried)
+		if p != (plan{}) {
+			s.observer.Retried(j.name, r.err.Kind)
+		}
+		if p.again > 0 {
+			if s.pause(ctx, p.again) {
+				continue
+			}
+			p = plan{park: firstPark} // there is no time left, or no process
+		}
+		rec := s.record(ctx, j, r, p)
+		s.flight.sends.Delete(id)
+		if rec.next == nil {
+			return rec
+		}
+		tried = append(tried, j.name)
+		next := *j
+		next.begun, next.route = rec.next, p.move.route
+		j = &next
 	}
-	rec.cause = r.err
-	return rec
 }
 
-// posted tells metrics and log what a send came to.
+// turn waits for a background send's turn, and asks the store whether a text that
+// had to wait may still go: its code may have been used, canceled or replaced
+// meanwhile, or another text of the number be looked for. Of the report only an
+// error counts.
+func (s *Service) turn(ctx context.Context, j *job, waited bool) report {
+	if j.patience.IsZero() {
+		place := j.posts.Reserve()
+		switch wait := place.Delay(); {
+		case wait == 0:
+		case s.pause(ctx, wait):
+			waited = true
+		default:
+			place.Cancel()
+			return failed(connector.KindThrottled, connector.ActRetry, errors.New("there is no time left"))
+		}
+	}
+	if !waited {
+		return report{} // the operation that began it has just said so
+	}
+	result, err := s.store.Do(ctx, Op{ID: j.v.ID, AnyApp: true, Decide: func(now time.Time, sub *Subject, v *Verification) (Decision, error) {
+		r := report{}
+		switch send := v.send(j.send.ID); {
+		case send == nil || send.Epoch != j.send.Epoch || send.Status != connector.StatusSending || !s.fresh(v, send, now):
+			r = failed(connector.KindTemporary, 0, errors.New("the code is stale"))
+		case sub.held(v, j.name, send.ID, now):
+			r = failed(connector.KindTemporary, connector.ActRetry, errors.New("another text of the number is looked for"))
+		}
+		return Decision{Result: r}, nil
+	}})
+	if err != nil {
+		return failed(connector.KindTemporary, connector.ActRetry, err)
+	}
+	return result.(report)
+}
+
+// post hands the text to the connector, once, and tells metrics and log what it
+// came to.
+func (s *Service) post(ctx context.Context, j *job) report {
+	if ctx.Err() != nil {
+		// The store took so long that the send would outlast its lease.
+		return failed(connector.KindTemporary, connector.ActRetry, ctx.Err())
+	}
+	m, err := s.compose(j.route, j.v, j.send)
+	if err != nil {
+		return failed(connector.KindSender, 0, err)
+	}
+	m.Validity = j.v.ExpiresAt.Sub(j.now)
+	m.WantFeedback = j.send.Feedback != FeedbackNone
+	if s.callbackURL != nil {
+		m.CallbackURL = s.callbackURL(j.name, j.send.ID)
+	}
+	if !j.breaker.enter() {
+		return failed(connector.KindTemporary, connector.ActRetry, errors.New("the connector is out of order"))
+	}
+	began := time.Now()
+	receipt, err := s.send(ctx, j.sender, m)
+	r := reportOf(receipt, err)
+	// What the provider says about one text says nothing about the next one.
+	ok := r.err == nil || r.err.Kind != connector.KindTemporary && r.err.Kind != connector.KindThrottled
+	retryAfter := time.Duration(0)
+	if !ok {
+		retryAfter = r.err.RetryAfter
+	}
+	j.breaker.leave(ok, retryAfter)
+	s.posted(ctx, j, &r, time.Since(began))
+	return r
+}
+
+// posted tells metrics and log what a request came to.
 func (s *Service) posted(ctx context.Context, j *job, r *report, took time.Duration) {
 	kind, level := connector.Kind(""), slog.LevelInfo
 	if r.err != nil {
 		kind, level = r.err.Kind, slog.LevelWarn
 	}
-	s.observer.SendDone(j.send.Connector, countryOf(j.v.To), r.status, kind, took)
+	s.observer.SendDone(j.name, countryOf(j.v.To), r.status, kind, took)
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("verification", j.v.ID), slog.String("send", j.send.ID), slog.String("connector", j.send.Connector),
+		slog.String("verification", j.v.ID), slog.String("send", j.send.ID), slog.String("connector", j.name),
 		slog.String("status", string(r.status)), slog.Duration("took", took),
 	}
 	if r.err != nil {
@@ -106,34 +199,9 @@ func (s *Service) posted(ctx context.Context, j *job, r *report, took time.Durat
 	s.log.LogAttrs(ctx, level, "send done", attrs...)
 }
 
-// post hands the text to the connector, once.
-func (s *Service) post(ctx context.Context, j *job) report {
-	life := j.v.ExpiresAt.Sub(j.now)
-	ctx, cancel := context.WithDeadline(ctx, j.deadline)
-	defer cancel()
-	if ctx.Err() != nil {
-		// The store took so long that the send would outlast its lease.
-		return failed(connector.KindTemporary, ctx.Err())
-	}
-	code, err := s.keys.code(j.v)
-	if err != nil {
-		return failed(connector.KindSender, err)
-	}
-	body, err := s.text(j.v.Usage, j.v.Locale, j.v.Domain, code.Reveal())
-	if err != nil {
-		return failed(connector.KindSender, err)
-	}
-	m := connector.Message{To: j.v.To, Body: secret.New(body), Validity: life}
-	if s.callbackURL != nil {
-		m.CallbackURL = s.callbackURL(j.send.Connector, j.send.ID)
-	}
-	receipt, err := s.send(ctx, m)
-	return reportOf(receipt, err)
-}
-
 // send keeps a connector's panic from ending the process: every send in
 // flight would be lost with it.
-func (s *Service) send(ctx context.Context, m connector.Message) (r connector.Receipt, err error) {
+func (s *Service) send(ctx context.Context, sender connector.Sender, m connector.Message) (r connector.Receipt, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &connector.Error{
@@ -142,15 +210,34 @@ func (s *Service) send(ctx context.Context, m connector.Message) (r connector.Re
 			}
 		}
 	}()
-	return s.connector.Sender.Send(ctx, m)
+	return sender.Send(ctx, m)
 }
 
-// failed is the report of a send that was never made.
-func failed(kind connector.Kind, err error) report {
+// failed is the report of a send that was not made.
+func failed(kind connector.Kind, actions connector.Action, err error) report {
+	advice := connector.AdviceOurFault
+	if actions.Has(connector.ActRetry) {
+		advice = connector.AdviceWait
+	}
 	return report{
 		word: word{connector.StatusFailed, true},
-		err:  &connector.Error{Kind: kind, Outcome: connector.OutcomeNotProcessed, Advice: connector.AdviceOurFault, Err: err},
+		err:  &connector.Error{Kind: kind, Outcome: connector.OutcomeNotProcessed, Actions: actions, Advice: advice, Err: err},
 	}
+}
+
+// givenUp is the report of a send that is not to be made any more.
+func givenUp(why string) report {
+	return failed(connector.KindTemporary, connector.ActRetry, errors.New(why))
+}
+
+// plainly is a connector's error for the log. One that is not what the contract
+// asks for may quote anything.
+func plainly(err error) string {
+	var e *connector.Error
+	if errors.As(err, &e) {
+		return e.Error()
+	}
+	return "not a connector.Error"
 }
 
 func reportOf(receipt connector.Receipt, err error) report {
@@ -174,97 +261,4 @@ func reportOf(receipt connector.Receipt, err error) report {
 		r.word = word{connector.StatusFailed, true}
 	}
 	return r
-}
-
-// record is transaction 2, under its own deadline: whoever waits for it may
-// have gone.
-func (s *Service) record(ctx context.Context, j *job, r report) (recorded, error) {
-	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
-	defer cancel()
-	op := Op{ID: j.v.ID, App: j.v.App, Decide: func(now time.Time, sub *Subject, v *Verification) (Decision, error) {
-		return decideOutcome(j, r, now, sub, v)
-	}}
-	waits := recordWaits()
-	for try := 0; ; try++ {
-		result, err := s.store.Do(ctx, op)
-		if err == nil {
-			return result.(recorded), nil
-		}
-		if try == len(waits) || errors.Is(err, ErrNotFound) {
-			return recorded{}, err
-		}
-		pause := time.NewTimer(waits[try])
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return recorded{}, err
-		}
-	}
-}
-
-// decideOutcome writes down what became of a send. It may run after it has
-// committed already, when the store's answer was lost: then nothing changes,
-// and nothing is given back twice.
-func decideOutcome(j *job, r report, now time.Time, sub *Subject, v *Verification) (Decision, error) {
-	d := Decision{Verification: v, Result: recorded{v: v, now: now}}
-	if j.idem != nil {
-		d.Settle = &Settlement{Key: j.idem.Key, IdemState: IdemState{ID: v.ID, Outcome: j.kept()}}
-	}
-	send := v.send(j.send.ID)
-	if send == nil {
-		return Decision{}, ErrNotFound
-	}
-	if v.expire(sub, now) {
-		d.Subject = sub
-	}
-	if send.ProviderID == "" {
-		send.ProviderID = r.providerID
-	}
-	if send.Epoch != j.send.Epoch {
-		return d, nil // another process claimed the send: its word counts
-	}
-	next, changed := word{send.Status, send.Guess}.merge(r.word)
-	if d.Settle != nil {
-		// Nothing was posted: the same call, made again, is to send.
-		d.Settle.Forget = next == word{connector.StatusFailed, true}
-	}
-	if !changed {
-		return d, nil
-	}
-	send.Status, send.Guess, send.UpdatedAt = next.status, next.guess, now
-	send.Error = faultOf(r.err)
-	if next.status != connector.StatusUnknown {
-		send.LeaseUntil = time.Time{}
-	}
-	if send.charged() {
-		return d, nil
-	}
-	// Nothing went out: the number is not charged, and nobody waits for it.
-	d.Refunds = refunds(j.charges, send.CreatedAt)
-	if send == &v.Sends[len(v.Sends)-1] {
-		v.ResendAfter = send.CreatedAt
-	}
-	if next.status == connector.StatusRejected && !v.mayArrive() &&
-		v.end(sub, now, StatusCanceled, ReasonSendRejected) {
-		d.Subject = sub
-	}
-	return d, nil
-}
-
-// mayArrive reports whether a text with the present code may reach the phone.
-func (v *Verification) mayArrive() bool {
-	for i := range v.Sends {
-		if s := &v.Sends[i]; s.Generation == v.Generation && s.mayArrive() {
-			return true
-		}
-	}
-	return false
-}
-
-func faultOf(e *connector.Error) *SendFault {
-	if e == nil {
-		return nil
-	}
-	return &SendFault{Kind: e.Kind, ProviderCode: e.ProviderCode, Advice: e.Advice}
 }

@@ -18,21 +18,24 @@ import (
 
 // Options are the parts of a Service.
 type Options struct {
-	Store     Store
-	Connector Connector
-	Templates *sms.Catalog
-	Keys      *Keyring
-	Policy    Policy
+	Store Store
+	// Connectors are tried in this order.
+	Connectors []Connector
+	Keys       *Keyring
+	Policy     Policy
 	// CallbackURL makes the URL for a send's status callbacks; nil asks for none.
 	CallbackURL func(connectorName, sendID string) string
 	Observer    Observer     // nil: nobody counts
 	Log         *slog.Logger // nil: silent
 }
 
-// Connector is a sender with the name that the operator gave it.
+// Connector is a sender with the name that the operator gave it. Whatever else
+// the sender can do (connector.Finder, connector.FeedbackSender) is used.
 type Connector struct {
-	Name   string
-	Sender connector.Sender
+	Name      string
+	Sender    connector.Sender
+	Templates *sms.Catalog
+	Countries []string // it is for these only, ISO 3166-1 alpha-2; empty is for all
 }
 
 // StartRequest asks for a new verification.
@@ -48,9 +51,10 @@ type StartRequest struct {
 	CodeLength int    // 0 is the policy's
 	Metadata   map[string]string
 	Idem       *Idem
+	Later      Later // nil: the call waits
 }
 
-// Started is what Start and Resend come to. The verification must not be
+// Started is what Start, Resend and SendMessage come to. The verification must not be
 // changed: the store may hold it too.
 type Started struct {
 	Verification *Verification
@@ -68,6 +72,7 @@ type ResendRequest struct {
 	Channel  Channel
 	ClientIP netip.Addr
 	Idem     *Idem
+	Later    Later // nil: the call waits
 }
 
 // CheckRequest brings the code that a person typed.
@@ -91,14 +96,33 @@ type Observer interface {
 	SendDone(connectorName, country string, status connector.Status, kind connector.Kind, took time.Duration)
 	Checked(app string, usage sms.UsageType, country string, valid bool, status Status)
 	LimitHit(name string)
+	// SendStatus is told of each status that a send comes to, whoever said so.
+	SendStatus(connectorName, country string, status connector.Status, kind connector.Kind)
+	// Retried is told of each try that another is to follow, and why.
+	Retried(connectorName string, kind connector.Kind)
+	// Looked is told what a look for a text came to whose answer was lost.
+	Looked(connectorName string, result LookResult)
+	// ConnectorOpen is told when a connector is taken out of use, and when it is
+	// back.
+	ConnectorOpen(connectorName string, open bool)
 }
+
+// LookResult is what a look at the provider came to.
+type LookResult string
+
+// The results.
+const (
+	LookFound  LookResult = "found"  // the provider has the text
+	LookAbsent LookResult = "absent" // two looks agree that it does not
+	LookAgain  LookResult = "again"  // nothing there yet
+	LookFailed LookResult = "failed" // the provider did not say
+)
 
 // Service verifies phone numbers. Its methods may be called by many goroutines
 // at once; any number of services may share one store.
 type Service struct {
 	store       Store
-	connector   Connector
-	templates   *sms.Catalog
+	routes      []*route
 	keys        *Keyring
 	policy      Policy
 	countries   map[string]bool
@@ -106,6 +130,8 @@ type Service struct {
 	observer    Observer
 	log         *slog.Logger
 	flight      flight
+	looks       looks
+	stuck       stuckRows
 
 	now    func() time.Time // for ids, test numbers and Get; decisions have the store's time
 	random io.Reader
@@ -114,20 +140,23 @@ type Service struct {
 // New makes a service. It reports every fault of its options at once.
 func New(opts Options) (*Service, error) {
 	s := &Service{
-		store: opts.Store, connector: opts.Connector, templates: opts.Templates, keys: opts.Keys,
+		store: opts.Store, keys: opts.Keys,
 		policy: opts.Policy, countries: map[string]bool{},
 		callbackURL: opts.CallbackURL, observer: opts.Observer, log: opts.Log,
-		now: time.Now, random: rand.Reader,
+		flight: flight{closing: make(chan struct{})},
+		now:    time.Now, random: rand.Reader,
+	}
+	if s.observer == nil {
+		s.observer = nobody{}
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
 	}
 	var errs []error
-	for name, missing := range map[string]bool{
-		"a store": opts.Store == nil, "a connector's sender": opts.Connector.Sender == nil,
-		"a connector's name": opts.Connector.Name == "", "templates": opts.Templates == nil, "a keyring": opts.Keys == nil,
-	} {
-		if missing {
-			errs = append(errs, errors.New("the service needs "+name))
-		}
+	if opts.Store == nil || opts.Keys == nil {
+		errs = append(errs, errors.New("the service needs a store and a keyring"))
 	}
+	errs = append(errs, s.addRoutes(opts.Connectors)...)
 	errs = append(errs, opts.Policy.Validate()...)
 	errs = append(errs, opts.Policy.validateTestEnds(s.now())...)
 	if len(errs) > 0 {
@@ -135,12 +164,6 @@ func New(opts Options) (*Service, error) {
 	}
 	for _, c := range opts.Policy.Countries {
 		s.countries[c] = true
-	}
-	if s.observer == nil {
-		s.observer = nobody{}
-	}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
 	}
 	return s, nil
 }
@@ -164,5 +187,9 @@ type nobody struct{}
 func (nobody) Started(string, sms.UsageType, string) {}
 func (nobody) SendDone(string, string, connector.Status, connector.Kind, time.Duration) {
 }
-func (nobody) Checked(string, sms.UsageType, string, bool, Status) {}
-func (nobody) LimitHit(string)                                     {}
+func (nobody) Checked(string, sms.UsageType, string, bool, Status)         {}
+func (nobody) LimitHit(string)                                             {}
+func (nobody) SendStatus(string, string, connector.Status, connector.Kind) {}
+func (nobody) Retried(string, connector.Kind)                              {}
+func (nobody) Looked(string, LookResult)                                   {}
+func (nobody) ConnectorOpen(string, bool)                                  {}

@@ -113,8 +113,16 @@ func TestSlowStore(t *testing.T) {
 			return nil
 		}
 		st := b.start()
-		if send := st.Verification.Sends[0]; b.sender.count() != 0 || send.Status != connector.StatusFailed || st.Unknown {
+		b.landed()
+		if send := b.get(st.Verification.ID).Sends[0]; b.sender.count() != 0 || !send.parked() || !st.Unknown {
 			t.Errorf("%d posts, send %+v", b.sender.count(), send)
+		}
+		time.Sleep(2 * time.Second)
+		if n, err := b.Reconcile(t.Context()); n != 1 || err != nil {
+			t.Errorf("reconcile: %d, %v", n, err)
+		}
+		if send := b.get(st.Verification.ID).Sends[0]; b.sender.count() != 1 || send.Status != connector.StatusAccepted {
+			t.Errorf("later: %d posts, send %+v", b.sender.count(), send)
 		}
 	})
 }

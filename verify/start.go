@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,7 +33,6 @@ type begun struct {
 	now     time.Time
 	send    *Send // nil when no text is to be sent
 	outcome string
-	charges []Charge
 }
 
 // Start makes a verification and sends its first text. A request with the
@@ -58,9 +58,9 @@ func (s *Service) Start(ctx context.Context, r StartRequest) (Started, error) {
 	if err != nil {
 		return Started{}, fmt.Errorf("verify: draw an id: %w", err)
 	}
-	deadline := time.Now().Add(s.sendDeadline())
-	subject := s.keys.Subject(o.App, o.To, o.Usage)
-	session := s.keys.session(o.App, o.Session)
+	began := time.Now()
+	subject := s.keys.Subject(o.App, o.To)
+	session := s.keys.session(o.App, o.Session, o.Usage)
 	result, err := s.do(ctx, o.App, Op{
 		Idem: o.Idem, Subject: subject, Session: session,
 		Decide: func(now time.Time, sub *Subject, v *Verification) (Decision, error) {
@@ -68,12 +68,12 @@ func (s *Service) Start(ctx context.Context, r StartRequest) (Started, error) {
 		},
 	})
 	if err != nil {
-		return Started{}, err
+		return Started{}, refusedBefore(err)
 	}
 	if b, ok := result.(*begun); ok && b.outcome == outcomeStart {
 		s.observer.Started(o.App, o.Usage, countryOf(o.To))
 	}
-	return s.finish(ctx, result, o.Idem, deadline)
+	return s.finish(ctx, result, o.Idem, began, o.Later)
 }
 
 func (s *Service) decideStart(o *order, session MAC, now time.Time, sub *Subject, v *Verification) (Decision, error) {
@@ -96,9 +96,9 @@ func (s *Service) decideStart(o *order, session MAC, now time.Time, sub *Subject
 		MaxChecks: s.policy.MaxChecks, MaxSends: s.policy.MaxSends,
 		CreatedAt: now, ExpiresAt: now.Add(s.policy.Life), Metadata: o.Metadata,
 	}
-	send := s.addSend(v, now, o.segments)
+	send := s.addSend(v, now, choose(o.ways, sub, v, now))
 	sub.add(v)
-	d := s.decided(sub, v, begun{v: v, now: now, send: send, outcome: outcomeStart, charges: o.charges})
+	d := s.decided(sub, v, begun{v, now, send, outcomeStart}, o.charges)
 	d.Former = former
 	return d, nil
 }
@@ -109,14 +109,17 @@ func (s *Service) decideJoin(o *order, now time.Time, sub *Subject, v *Verificat
 		b := &begun{v: v, now: now, outcome: outcomeJoin}
 		return Decision{Result: b, Idem: IdemState{ID: v.ID, Outcome: outcomeJoin}}, nil
 	}
-	return s.sendAgain(sub, v, now, begun{outcome: outcomeJoin, charges: o.charges})
+	return s.sendAgain(sub, v, now, outcomeJoin, o.ways, o.charges)
 }
 
 // decided is the decision to send. The idempotency key stays open for as long
 // as the send may be under way.
-func (s *Service) decided(sub *Subject, v *Verification, b begun) Decision {
+func (s *Service) decided(sub *Subject, v *Verification, b begun, charges []Charge) Decision {
+	if !v.Test {
+		charges = append(slices.Clip(charges), s.optOutGuard(b.send.Connector, v.To))
+	}
 	return Decision{
-		Result: &b, Verification: v, Subject: sub, Charges: b.charges,
+		Result: &b, Verification: v, Subject: sub, Charges: charges,
 		Idem: IdemState{ID: v.ID, Outcome: b.kept(), OpenUntil: b.send.LeaseUntil},
 	}
 }
@@ -129,7 +132,7 @@ func (s *Service) readable(v *Verification) bool {
 	if v.Test {
 		return s.policy.testNumber(v.App, v.To) != nil
 	}
-	return s.keys.Has(v.KeyID)
+	return s.keys.Has(v.KeyID) && (!v.Supplied || v.Sealed != nil)
 }
 
 // answer reads from the record what became of a send. cause is the
@@ -144,6 +147,9 @@ func answer(st Started, sendID string, cause *connector.Error) (Started, error) 
 	case send.Status == connector.StatusSending, send.Status == connector.StatusUnknown:
 		st.Unknown = true
 	case send.Status == connector.StatusRejected && !send.Guess:
+		if last := &st.Verification.Sends[len(st.Verification.Sends)-1]; last.ID != send.ID && last.Generation == send.Generation {
+			return answer(st, last.ID, cause) // another connector carries it since
+		}
 		if cause == nil {
 			cause = send.Error.asError()
 		}

@@ -348,11 +348,11 @@ func TestPendingIsBounded(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	first, code := b.start(session("0")).Verification, b.sender.lastCode()
-	for i := range maxPending {
+	for i := range maxKept {
 		b.start(session(fmt.Sprint(i + 1)))
 	}
 	s, err := memRows{b.store}.Subject(first.Subject)
-	if err != nil || len(s.Pending) != maxPending || s.Pending[0].ID == first.ID {
+	if err != nil || len(s.Pending) != maxKept || s.Pending[0].ID == first.ID {
 		t.Errorf("%d pending, %v", len(s.Pending), err)
 	}
 	if st := b.start(session("0")); st.Joined {

@@ -66,16 +66,23 @@ func (v *Verification) chargedSends() int {
 }
 
 // addSend writes a send down before it is made, and when the next may follow.
-func (s *Service) addSend(v *Verification, now time.Time, segments int) *Send {
+// One that has to wait for its connector is parked.
+func (s *Service) addSend(v *Verification, now time.Time, w way) *Send {
 	send := Send{
 		ID: v.ID + "." + strconv.Itoa(len(v.Sends)+1), Channel: v.Channel,
-		Connector: s.connector.Name, Status: connector.StatusSending,
-		Generation: v.Generation, Segments: segments, CreatedAt: now, UpdatedAt: now,
-		LeaseUntil: now.Add(s.sendDeadline() + LeaseSlack), Epoch: 1,
+		Status: connector.StatusSending, Generation: v.Generation, CreatedAt: now, UpdatedAt: now, Epoch: 1,
 	}
-	if v.Test {
+	switch s.through(v, &send, w); {
+	case v.Test:
 		send.Connector, send.Status = testConnector, connector.StatusAccepted
-		send.Segments, send.LeaseUntil = 0, time.Time{}
+		send.Segments, send.Feedback = 0, FeedbackNone
+	case w.wait > 0:
+		s.park(v, &send, now, w.wait)
+	default:
+		s.lease(&send, now)
+	}
+	if v.Supplied {
+		send.History = []Heard{{send.Status, now}}
 	}
 	v.Sends = append(v.Sends, send)
 	v.ResendAfter = now.Add(nth(s.policy.ResendWaits, v.chargedSends()))
@@ -83,6 +90,48 @@ func (s *Service) addSend(v *Verification, now time.Time, segments int) *Send {
 		v.ResendAfter = v.ExpiresAt
 	}
 	return &v.Sends[len(v.Sends)-1]
+}
+
+// through makes a connector the send's. Each has texts of its own.
+func (s *Service) through(v *Verification, send *Send, w way) {
+	send.Connector, send.Segments, send.Feedback = w.name, w.segments, FeedbackNone
+	if s.policy.Feedback && w.feedback != nil && !v.Supplied {
+		send.Feedback = FeedbackWanted
+	}
+}
+
+// lease gives the send to the process that asks, to be posted now. A process
+// that dies leaves it to whoever comes when the lease is over.
+func (s *Service) lease(send *Send, now time.Time) {
+	send.LeaseUntil = now.Add(s.sendDeadline() + LeaseSlack)
+	send.NextAt = send.LeaseUntil
+}
+
+// park puts a send that was not taken off for a while: it waits in the store,
+// not in memory. From when its code is stale there is nothing to wait for.
+func (s *Service) park(v *Verification, send *Send, now time.Time, wait time.Duration) {
+	send.LeaseUntil = time.Time{}
+	send.NextAt = now.Add(wait)
+	if stale := v.ExpiresAt.Add(-s.policy.FreshBelow); stale.After(now) && stale.Before(send.NextAt) {
+		send.NextAt = stale
+	}
+}
+
+// parked reports whether the send waits to be posted, and is not under way.
+func (s *Send) parked() bool {
+	return s.Status == connector.StatusSending && s.LeaseUntil.IsZero()
+}
+
+// unresolved reports whether the send was posted, perhaps, and somebody is to
+// find out what became of it.
+func (s *Send) unresolved() bool {
+	return s.Status == connector.StatusUnknown && !s.NextAt.IsZero() || s.Status == connector.StatusSending && !s.parked()
+}
+
+// fresh reports whether the send's code is worth sending: a stale one is never
+// sent.
+func (s *Service) fresh(v *Verification, send *Send, now time.Time) bool {
+	return v.StatusAt(now) == StatusPending && send.Generation == v.Generation && v.ExpiresAt.Sub(now) > s.policy.FreshBelow
 }
 
 // send finds a send by its id, or nil.

@@ -222,7 +222,7 @@ func (h *held) hear(w word) {
 	h.t.Helper()
 	v := h.get(h.v.ID)
 	j := &job{begun: &begun{v: v, now: v.CreatedAt, send: &v.Sends[0], outcome: outcomeStart}}
-	if _, err := h.record(h.t.Context(), j, report{word: w}); err != nil {
+	if err := h.outcome(j, report{word: w}); err != nil {
 		h.t.Fatal(err)
 	}
 	if got := h.get(h.v.ID).Sends[0].Status; got != w.status {

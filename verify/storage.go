@@ -68,6 +68,22 @@ func (v *Verification) Ended() time.Time {
 	return v.ExpiresAt
 }
 
+// OwedLife is for how long after its end a verification is kept because one of
+// its texts is owed something. By then nobody looks for it any more.
+const OwedLife = 24 * time.Hour
+
+// DueAt is when the service owes one of the texts something: another try, a
+// look at the provider, the word that its code was used. Zero is never.
+func (v *Verification) DueAt() time.Time {
+	var due time.Time
+	for i := range v.Sends {
+		if next := v.Sends[i].NextAt; !next.IsZero() && (due.IsZero() || next.Before(due)) {
+			due = next
+		}
+	}
+	return due
+}
+
 // Quiet is from when on nothing of the subject is under way: no verification
 // is pending and nothing is blocked. Only its failures may be worth keeping.
 func (s *Subject) Quiet() time.Time {
@@ -75,6 +91,16 @@ func (s *Subject) Quiet() time.Time {
 	for _, p := range s.Pending {
 		if p.ExpiresAt.After(quiet) {
 			quiet = p.ExpiresAt
+		}
+	}
+	for _, h := range s.Held {
+		if h.Until.After(quiet) {
+			quiet = h.Until
+		}
+	}
+	for _, t := range s.Taken {
+		if until := t.At.Add(takenLife); until.After(quiet) {
+			quiet = until
 		}
 	}
 	return quiet
@@ -102,10 +128,16 @@ func (v *Verification) Clone() *Verification {
 	c := *v
 	c.CreatedAt, c.ExpiresAt, c.ResendAfter, c.EndedAt = plain(v.CreatedAt), plain(v.ExpiresAt), plain(v.ResendAfter), plain(v.EndedAt)
 	c.Metadata = maps.Clone(v.Metadata)
+	c.Sealed = slices.Clone(v.Sealed)
 	c.Sends = slices.Clone(v.Sends)
 	for i := range c.Sends {
 		s := &c.Sends[i]
 		s.CreatedAt, s.UpdatedAt, s.LeaseUntil = plain(s.CreatedAt), plain(s.UpdatedAt), plain(s.LeaseUntil)
+		s.NextAt, s.PostedAt, s.LookedAt = plain(s.NextAt), plain(s.PostedAt), plain(s.LookedAt)
+		s.History = slices.Clone(s.History)
+		for n := range s.History {
+			s.History[n].At = plain(s.History[n].At)
+		}
 		if s.Error != nil {
 			fault := *s.Error
 			s.Error = &fault
@@ -122,6 +154,14 @@ func (s *Subject) Clone() *Subject {
 	c.Pending = slices.Clone(s.Pending)
 	for i := range c.Pending {
 		c.Pending[i].ExpiresAt = plain(c.Pending[i].ExpiresAt)
+	}
+	c.Taken = slices.Clone(s.Taken)
+	for i := range c.Taken {
+		c.Taken[i].At = plain(c.Taken[i].At)
+	}
+	c.Held = slices.Clone(s.Held)
+	for i := range c.Held {
+		c.Held[i].Until = plain(c.Held[i].Until)
 	}
 	return &c
 }

@@ -17,9 +17,13 @@ type Store interface {
 	// Get returns a verification, or ErrNotFound. It sees everything that Do
 	// has committed.
 	Get(ctx context.Context, id string) (*Verification, error)
-	// Purge removes what ended before the time and rows whose time is over, at
-	// most limit rows, and returns how many it removed: zero says that nothing
-	// is left. It holds up other operations no longer than 20 ms.
+	// Due returns the ids of at most limit verifications to which something is
+	// owed (DueAt) by the store's time, the longest due first.
+	Due(ctx context.Context, limit int) ([]string, error)
+	// Purge removes what ended before the time, but for what is owed something and
+	// ended less than OwedLife ago, and rows whose time is over: at most limit
+	// rows. It returns how many it removed; zero says that nothing is left. It
+	// holds up other operations no longer than 20 ms.
 	Purge(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
@@ -35,8 +39,10 @@ type Op struct {
 	Session MAC
 	// ID names the verification; its subject is handed to Decide as well.
 	ID string
-	// App must own the verification ID; another's is ErrNotFound.
-	App string
+	// App must own the verification ID; another's is ErrNotFound. AnyApp is for
+	// what the service does of its own accord.
+	App    string
+	AnyApp bool
 	// Decide is the operation itself. It does no I/O and may run again: only
 	// the last run's decision counts. It must not keep or change what it is
 	// handed, but for the two records, which are its own copies. v is nil when
@@ -59,8 +65,9 @@ type Decision struct {
 	Charges []Charge
 	// Refunds are put back, for a text that was refused.
 	Refunds []Charge
-	// Clear forgets limits.
+	// Clear forgets limits; Set writes rows of their table as they are.
 	Clear []LimitKey
+	Set   []LimitRow
 	// Idem is what a repetition of the operation is to learn.
 	Idem IdemState
 	// Settle is for the second half of an operation whose first half left its

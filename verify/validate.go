@@ -67,6 +67,12 @@ func (p Policy) validateWaits(bad *faults) {
 	if p.SendTimeout < time.Second || p.SendTimeout > time.Minute {
 		bad.add("send_timeout: %s is not between 1s and 1m", p.SendTimeout)
 	}
+	if p.RetryRate < 1 || p.RetryRate > 10_000 {
+		bad.add("retry_rate: %d is not between 1 and 10000", p.RetryRate)
+	}
+	if p.PollAfter != 0 && (p.PollAfter < time.Second || p.PollAfter > 24*time.Hour) {
+		bad.add("poll_after: %s is not 0 or between 1s and 24h", p.PollAfter)
+	}
 	for name, waits := range map[string][]time.Duration{"resend_waits": p.ResendWaits, "failure_waits": p.FailureWaits} {
 		if len(waits) == 0 {
 			bad.add("%s: at least one is needed", name)
@@ -80,7 +86,7 @@ func (p Policy) validateWaits(bad *faults) {
 }
 
 func (p Policy) validateLimits(bad *faults) {
-	names := map[string]bool{LimitFailures: true, LimitResendWait: true, LimitResendCount: true}
+	names := map[string]bool{LimitFailures: true, LimitResendWait: true, LimitResendCount: true, LimitOptedOut: true}
 	for _, l := range p.Limits.Each() {
 		if *l == (Limit{}) {
 			continue

@@ -76,6 +76,12 @@ type Verification struct {
 
 	Sends    []Send            `json:"sends"`
 	Metadata map[string]string `json:"metadata,omitempty"`
+
+	// Supplied is set for a message: the caller made the code, and there is
+	// nothing to check. Sealed is what the text is made of, until it is known to
+	// be gone or given up.
+	Supplied bool   `json:"supplied,omitempty"`
+	Sealed   []byte `json:"sealed,omitempty"`
 }
 
 // StatusAt is the status at a time: one whose time ran out is expired, whether
@@ -118,6 +124,25 @@ type Send struct {
 	LeaseUntil time.Time  `json:"lease,omitzero"`
 	Epoch      int        `json:"epoch"`
 	Error      *SendFault `json:"error,omitempty"`
+
+	// NextAt is when the send is owed something (reconcile.go); zero is never.
+	// Tries counts what was done about it in its present status.
+	NextAt time.Time `json:"next,omitzero"`
+	Tries  int       `json:"tries,omitempty"`
+	// PostedAt is when a send that had to wait was posted; zero is CreatedAt.
+	PostedAt time.Time `json:"posted,omitzero"`
+	// LookedAt is when the provider first did not have a send that is unknown.
+	LookedAt time.Time `json:"looked,omitzero"`
+	// Feedback is whether the provider is to learn that the code was used.
+	Feedback Feedback `json:"feedback,omitempty"`
+	// History is what was heard of a message's send, the oldest first.
+	History []Heard `json:"history,omitempty"`
+}
+
+// Heard is a status and when it was heard of.
+type Heard struct {
+	Status connector.Status `json:"status"`
+	At     time.Time        `json:"at"`
 }
 
 // SendFault is why a send was not delivered, as far as it is worth keeping.

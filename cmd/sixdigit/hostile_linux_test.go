@@ -340,7 +340,7 @@ func (c *crash) stopUnder(v *server, g *gate, held int) (all []*account) {
 	keep := func(got answer, number string) {
 		mu.Lock()
 		defer mu.Unlock()
-		all = append(all, &account{id: got.ID, number: number})
+		all = append(all, &account{id: got.ID, number: number, taken: true})
 	}
 	var callers, waiters sync.WaitGroup
 	running := make(chan struct{})

@@ -3,13 +3,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,8 +20,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/sixdigit/sixdigit/twiliosim"
 )
 
 // The tests that use this file run the program itself, as a process that can be
@@ -47,104 +46,6 @@ var program = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
-
-// site is a data folder with its config and a simulated Twilio in this process.
-// Servers come and go on it.
-type site struct {
-	t      *testing.T
-	dir    string
-	config string
-	key    string
-	sim    *twiliosim.Server
-}
-
-// siteConfig charges every limit, as a service does, and none stops a test.
-const siteConfig = `listen: 127.0.0.1:0
-private_listen: 127.0.0.1:0
-connector: twilio.json
-data: data
-countries: [all]
-apps: {shop: {client_ip: none}}
-limits:
-  app_number: {burst: 10000000, every: 1ms}
-  app_prefix: {burst: 10000000, every: 1ms}
-  app_prefix_daily: {burst: 10000000}
-  app_country: {burst: 10000000, every: 1ms}
-  app_country_daily: {burst: 10000000}
-  prefix: {burst: 10000000, every: 1ms}
-  all: {burst: 10000000, every: 1ms}
-  all_daily: {burst: 10000000}
-`
-
-// newSite makes a site; more is YAML that is added to its config, and wrap stands
-// between the program and the simulator.
-func newSite(t *testing.T, more string, wrap func(http.Handler) http.Handler) *site {
-	t.Helper()
-	s := &site{t: t, dir: t.TempDir(), sim: twiliosim.New(twiliosim.Options{Step: time.Hour})}
-	var h http.Handler = s.sim
-	if wrap != nil {
-		h = wrap(h)
-	}
-	sim := httptest.NewServer(h)
-	t.Cleanup(func() {
-		_ = s.sim.Close() // first: it ends what hangs
-		sim.Close()
-	})
-	s.config = filepath.Join(s.dir, "sixdigit.yaml")
-	s.write("twilio.json", fmt.Sprintf(`{"accountSID": "AC%s", "authToken": "%s", "fromMessagingServiceSID": "MG%s", "baseURL": %q,
-		"templates": [{"usageType": "Generic", "content": "Your code is {{code}}."}]}`,
-		strings.Repeat("0", 32), strings.Repeat("1", 32), strings.Repeat("0", 32), sim.URL))
-	s.write("sixdigit.yaml", siteConfig+more)
-	s.makeKey()
-	return s
-}
-
-func (s *site) write(name, text string) {
-	s.t.Helper()
-	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// command prepares a run of the program with none of this process's settings.
-func (s *site) command(args ...string) *exec.Cmd {
-	s.t.Helper()
-	path, err := program()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	cmd := exec.CommandContext(s.t.Context(), path, args...)
-	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "SIXDIGIT_") {
-			cmd.Env = append(cmd.Env, e)
-		}
-	}
-	return cmd
-}
-
-func (s *site) makeKey() {
-	s.t.Helper()
-	out, err := s.command("keys", "create", "--config", s.config, "--name", "shop", "--json").Output()
-	if err != nil {
-		s.t.Fatalf("keys create: %v", err)
-	}
-	var made struct{ Key string }
-	if err := json.Unmarshal(out, &made); err != nil || made.Key == "" {
-		s.t.Fatalf("keys create printed %d bytes: %v", len(out), err)
-	}
-	s.key = made.Key
-}
-
-// texts are the codes that arrived at a number, the newest first.
-func (s *site) texts(number string) []string {
-	var codes []string
-	for _, m := range s.sim.Messages(number) {
-		codes = append(codes, codeIn.FindString(m.Body))
-	}
-	return codes
-}
-
-var codeIn = regexp.MustCompile(`[0-9]{6}`)
 
 // server is the program, serving.
 type server struct {
@@ -197,6 +98,14 @@ func (s *site) tryServe(as *syscall.SysProcAttr) (*server, error) {
 		return nil, fmt.Errorf("serve: %w, printed %q\n%s", v.err, line, v.log)
 	}
 	v.url, v.private = found[1], found[2]
+	if s.front != nil {
+		back, err := url.Parse(v.url)
+		if err != nil {
+			v.kill()
+			return nil, err
+		}
+		s.front.back.Store(back)
+	}
 	v.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 10_000}}
 	return v, nil
 }
@@ -223,12 +132,25 @@ func (v *server) stop() error {
 // answer is what the tests read of any answer.
 type answer struct {
 	status       int
-	ID           string `json:"id"`
-	Status       any    `json:"status"` // of a problem it is the number
-	Valid        bool   `json:"valid"`
-	AttemptsLeft int    `json:"attempts_left"`
-	Code         string `json:"code"`
+	ID           string    `json:"id"`
+	Status       any       `json:"status"` // of a problem it is the number
+	Valid        bool      `json:"valid"`
+	AttemptsLeft int       `json:"attempts_left"`
+	Code         string    `json:"code"`
+	ExpiresAt    time.Time `json:"expires_at"`
+	Sends        []sent    `json:"sends"`
 	took         time.Duration
+}
+
+// sent is a text as the API shows it.
+type sent struct {
+	ID         string    `json:"id"`
+	Status     string    `json:"status"`
+	ProviderID string    `json:"provider_id"`
+	CreatedAt  time.Time `json:"created_at"`
+	Error      struct {
+		Kind string `json:"kind"`
+	} `json:"error"`
 }
 
 // call makes a request to the API. Its error says that no answer came.
@@ -263,16 +185,34 @@ func (v *server) callFor(ctx context.Context, method, path, body string) (answer
 	return a, json.Unmarshal(text, &a)
 }
 
+// Where records are found; an id follows.
+const (
+	verificationsPath = "/v1/verifications/"
+	messagesPath      = "/v1/messages/"
+)
+
 func (v *server) start(number string) (answer, error) {
 	return v.call(http.MethodPost, "/v1/verifications", fmt.Sprintf(`{"to": %q, "usage_type": "SignIn"}`, number))
 }
 
 func (v *server) check(id, code string) (answer, error) {
-	return v.call(http.MethodPost, "/v1/verifications/"+id+"/check", fmt.Sprintf(`{"code": %q}`, code))
+	return v.call(http.MethodPost, verificationsPath+id+"/check", fmt.Sprintf(`{"code": %q}`, code))
 }
 
 func (v *server) get(id string) (answer, error) {
-	return v.call(http.MethodGet, "/v1/verifications/"+id, "")
+	return v.call(http.MethodGet, verificationsPath+id, "")
+}
+
+func (v *server) resend(id string) (answer, error) {
+	return v.call(http.MethodPost, verificationsPath+id+"/resend", "{}")
+}
+
+func (v *server) cancel(id string) (answer, error) {
+	return v.call(http.MethodDelete, verificationsPath+id, "")
+}
+
+func (v *server) message(number, code string) (answer, error) {
+	return v.call(http.MethodPost, "/v1/messages", fmt.Sprintf(`{"to": %q, "usage_type": "SignIn", "payload": {"code": %q}}`, number, code))
 }
 
 // ready asks /readyz and returns its status and what it says.
@@ -290,27 +230,35 @@ func (v *server) ready() (int, string) {
 	return resp.StatusCode, string(text)
 }
 
-// metric reads one figure without labels off /metrics.
+// metric reads one figure off /metrics; its name includes the labels, if it has any.
 func (v *server) metric(name string) float64 {
 	v.site.t.Helper()
-	resp, err := v.http.Get(v.private + "/metrics")
+	value, err := v.tryMetric(name)
 	if err != nil {
 		v.site.t.Fatal(err)
+	}
+	return value
+}
+
+// tryMetric is metric for a figure that may not be there yet.
+func (v *server) tryMetric(name string) (float64, error) {
+	resp, err := v.http.Get(v.private + "/metrics")
+	if err != nil {
+		return 0, err
 	}
 	defer resp.Body.Close()
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
-		var value float64
 		if rest, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
-			if _, err := fmt.Sscan(rest, &value); err != nil {
-				v.site.t.Fatal(err)
-			}
-			return value
+			var value float64
+			_, err := fmt.Sscan(rest, &value)
+			return value, err
 		}
 	}
-	v.site.t.Fatalf("/metrics has no %s (%v)", name, lines.Err())
-	return 0
+	return 0, fmt.Errorf("/metrics has no %s (%w)", name, cmp.Or(lines.Err(), errNoMetric))
 }
+
+var errNoMetric = errors.New("not among its lines")
 
 // until polls what only another process can bring about.
 func until(t *testing.T, what string, done func() bool) {
@@ -321,6 +269,24 @@ func until(t *testing.T, what string, done func() bool) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// each calls f for 0 to n-1, some at once.
+func each(n int, f func(i int)) {
+	next := make(chan int)
+	var callers sync.WaitGroup
+	for range crashCallers {
+		callers.Go(func() {
+			for i := range next {
+				f(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	callers.Wait()
 }
 
 // wrongCode is a code that is not the right one.

@@ -18,11 +18,11 @@ import (
 // configFlags are the flags that stand over the config file.
 type configFlags struct {
 	Config        string   `placeholder:"FILE" env:"SIXDIGIT_CONFIG" help:"The server config, a YAML file."`
-	Connector     string   `placeholder:"FILE" env:"SIXDIGIT_CONNECTOR" help:"The connector JSON."`
+	Connector     string   `placeholder:"FILE" env:"SIXDIGIT_CONNECTOR" help:"The connector JSON, in place of all that the config names."`
 	Countries     []string `placeholder:"US,CA" env:"SIXDIGIT_COUNTRIES" help:"The countries that may be texted, ISO 3166-1 codes; all allows every one."`
 	Listen        string   `placeholder:"ADDR" env:"SIXDIGIT_LISTEN" help:"Where the API answers; 127.0.0.1:8080 by default."`
 	PrivateListen string   `placeholder:"ADDR" env:"SIXDIGIT_PRIVATE_LISTEN" help:"Where health and metrics answer; 127.0.0.1:8081 by default."`
-	PublicURL     string   `name:"public-url" placeholder:"URL" env:"SIXDIGIT_PUBLIC_URL" help:"Where providers reach the API."`
+	PublicURL     string   `name:"public-url" placeholder:"URL" env:"SIXDIGIT_PUBLIC_URL" help:"Where providers reach the API, for status callbacks; without it texts are asked after instead."`
 	Data          string   `placeholder:"DIR" env:"SIXDIGIT_DATA" help:"The data folder; sixdigit-data by default."`
 }
 
@@ -47,6 +47,9 @@ func (f configFlags) load() (app.Config, error) {
 		if over.flag != "" {
 			*over.to = over.flag
 		}
+	}
+	if f.Connector != "" {
+		c.Connectors = nil // one stands over several
 	}
 	if len(f.Countries) > 0 {
 		c.Countries = f.Countries

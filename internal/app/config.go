@@ -29,11 +29,14 @@ type Config struct {
 	PrivateListen string `yaml:"private_listen"` // health and metrics
 	PublicURL     string `yaml:"public_url"`     // where providers reach Listen; "" asks for no callbacks
 	Data          string `yaml:"data"`           // folder of the embedded store
-	Connector     string `yaml:"connector"`      // the connector JSON
+
+	// One of the two: Connector is one connector JSON, Connectors are several.
+	Connector  string            `yaml:"connector,omitempty"`
+	Connectors []ConnectorConfig `yaml:"connectors,omitempty"`
 
 	Countries     []string `yaml:"countries"` // ISO 3166-1 alpha-2, or "all"
 	RetentionDays int      `yaml:"retention_days"`
-	MaxConcurrent int      `yaml:"max_concurrent"` // requests to the provider at once
+	MaxConcurrent int      `yaml:"max_concurrent"` // requests to a provider at once
 
 	Code   CodeConfig             `yaml:"code"`
 	Send   SendConfig             `yaml:"send"`
@@ -55,7 +58,10 @@ type CodeConfig struct {
 
 // SendConfig is about requests to the provider.
 type SendConfig struct {
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout   time.Duration `yaml:"timeout"`
+	RetryRate int           `yaml:"retry_rate"` // texts a second to a connector in the background
+	PollAfter time.Duration `yaml:"poll_after"` // 0 asks never
+	Feedback  bool          `yaml:"feedback"`   // tells the provider which codes were used
 }
 
 // LimitConfig is a limit: burst at once, then one every period; without a
@@ -99,7 +105,7 @@ func DefaultConfig() Config {
 			Length: p.CodeLength, Life: p.Life, Checks: p.MaxChecks, Sends: p.MaxSends,
 			ResendWaits: p.ResendWaits, FailuresFree: p.FailuresFree, FailureWaits: p.FailureWaits,
 		},
-		Send: SendConfig{Timeout: p.SendTimeout},
+		Send: SendConfig{Timeout: p.SendTimeout, RetryRate: p.RetryRate, PollAfter: p.PollAfter, Feedback: p.Feedback},
 		Log:  LogConfig{Level: "info", Format: "text"},
 	}
 }
@@ -128,7 +134,11 @@ func ReadConfig(path string) (Config, error) {
 		return c, fmt.Errorf("%s: holds more than one YAML document; keep one", path)
 	}
 	// Paths in a config are relative to it, not to where the service was started.
-	for _, p := range []*string{&c.Data, &c.Connector} {
+	paths := []*string{&c.Data, &c.Connector}
+	for i := range c.Connectors {
+		paths = append(paths, &c.Connectors[i].File)
+	}
+	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}
@@ -145,18 +155,18 @@ func (c Config) Policy(now time.Time) (verify.Policy, error) {
 	p := verify.DefaultPolicy()
 	var errs []error
 	for _, name := range c.Countries {
-		switch region, err := language.ParseRegion(name); {
+		switch country, ok := parseCountry(name); {
 		case strings.EqualFold(name, AllCountries):
 			p.AllCountries = true
-		case err != nil || !region.IsCountry():
+		case !ok:
 			errs = append(errs, fmt.Errorf("countries: %q is not an ISO 3166-1 code such as US", name))
 		default:
-			p.Countries = append(p.Countries, region.String())
+			p.Countries = append(p.Countries, country)
 		}
 	}
 	p.CodeLength, p.Life, p.MaxChecks, p.MaxSends = c.Code.Length, c.Code.Life, c.Code.Checks, c.Code.Sends
 	p.ResendWaits, p.FailuresFree, p.FailureWaits = c.Code.ResendWaits, c.Code.FailuresFree, c.Code.FailureWaits
-	p.SendTimeout = c.Send.Timeout
+	p.SendTimeout, p.RetryRate, p.PollAfter, p.Feedback = c.Send.Timeout, c.Send.RetryRate, c.Send.PollAfter, c.Send.Feedback
 	p.FreshBelow = min(p.FreshBelow, p.Life/2) // a short life leaves less to resend within
 	errs = append(errs, c.limits(&p)...)
 	p.Apps = map[string]verify.AppPolicy{}
@@ -176,6 +186,7 @@ func (c Config) Policy(now time.Time) (verify.Policy, error) {
 		checked.AllCountries = true // one fault is one line
 	}
 	errs = append(errs, checked.Validate()...)
+	errs = append(errs, c.validateConnectors(p.Countries)...)
 	errs = append(errs, c.validate()...)
 	return p, errors.Join(errs...)
 }
@@ -241,12 +252,14 @@ func (c Config) validate() []error {
 		}
 	}
 	if c.PublicURL != "" {
-		if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		u, err := url.Parse(c.PublicURL)
+		switch {
+		case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 			errs = append(errs, errors.New("public_url: write a URL such as https://verify.example.com"))
+		case strings.Contains(u.Host, "_"):
+			// https://www.twilio.com/docs/messaging/api/message-resource, StatusCallback
+			errs = append(errs, errors.New("public_url: Twilio calls no host that has an underscore in its name"))
 		}
-	}
-	if c.Connector == "" {
-		errs = append(errs, errors.New("connector: name the connector JSON, as connector: twilio.json (or --connector FILE)"))
 	}
 	if c.Data == "" {
 		errs = append(errs, errors.New("data: name a folder"))
@@ -266,6 +279,15 @@ func (c Config) validate() []error {
 	return errs
 }
 
+// parseCountry reads an ISO 3166-1 alpha-2 code, in any letter case.
+func parseCountry(name string) (code string, ok bool) {
+	region, err := language.ParseRegion(name)
+	if err != nil || !region.IsCountry() {
+		return "", false
+	}
+	return region.String(), len(name) == 2 && region.Canonicalize() == region
+}
+
 // Effective returns the config as YAML with every default filled in, or
 // everything that is wrong with it. It holds no secrets: those stand in the
 // connector JSON and in the environment.
@@ -275,6 +297,9 @@ func (c Config) Effective(now time.Time) ([]byte, error) {
 	}
 	if c.Limits == nil {
 		c.Limits = map[string]LimitConfig{}
+	}
+	if c.Connector == "" {
+		c.Connectors = c.connectors()
 	}
 	p := verify.DefaultPolicy()
 	for _, l := range p.Limits.Each() {

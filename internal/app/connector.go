@@ -26,7 +26,8 @@ type Report struct {
 }
 
 // ReadConnector reads and checks a connector file. The Config is usable when
-// the report is OK. stdin stands for the file "-".
+// the report is OK. stdin stands for the file "-"; with a nil stdin "-" is a
+// file like any other.
 func ReadConnector(path string, stdin io.Reader) (twilio.Config, Report) {
 	data, warnings, err := readConnectorFile(path, stdin)
 	if err != nil {
@@ -54,7 +55,7 @@ func ReadConnector(path string, stdin io.Reader) (twilio.Config, Report) {
 func ConnectorSchema() ([]byte, error) { return twilio.Schema() }
 
 func readConnectorFile(path string, stdin io.Reader) ([]byte, []connector.Warning, error) {
-	if path == "-" {
+	if path == "-" && stdin != nil {
 		data, err := io.ReadAll(io.LimitReader(stdin, maxConnectorFile))
 		return data, nil, err
 	}

@@ -83,12 +83,17 @@ func openDemo(ctx context.Context, o DemoOptions) (d *demoParts, err error) {
 	if opened.folder, err = os.MkdirTemp("", "sixdigit-demo-"); err != nil {
 		return nil, fmt.Errorf("make a temporary folder: %w", cause(err))
 	}
-	var sim twiliosim.Options
+	// Twilio and the service are told where the other one is.
+	public, err := listen(ctx, "127.0.0.1:0", false)
+	if err != nil {
+		return nil, err
+	}
+	sim := twiliosim.Options{InboundRequestURL: localURL(public.Addr()) + "/inbound/" + onlyConnector}
 	if o.Exit {
 		sim.Step = transcriptStep
 	}
 	opened.twilio = twiliosim.New(sim)
-	if opened.service, err = demoService(ctx, opened.folder, opened.url, o.Log); err != nil {
+	if opened.service, err = demoService(ctx, opened.folder, opened.url, public, o.Log); err != nil {
 		return nil, err
 	}
 	_, key, err := access.Create(ctx, opened.service.Keys(), access.Spec{Name: "demo", App: "demo"}, time.Now(), rand.Reader)
@@ -159,21 +164,22 @@ request and answer is shown below. Stop it with Ctrl-C.
 `
 
 // demoService is the service as an operator runs it, with the simulated Twilio
-// at url. Every country is allowed: no text leaves this machine.
-func demoService(ctx context.Context, folder, url string, log *slog.Logger) (*Service, error) {
+// at url, which calls back on the public listener. Every country is allowed: no
+// text leaves this machine.
+func demoService(ctx context.Context, folder, url string, public net.Listener, log *slog.Logger) (*Service, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	c := DefaultConfig()
-	c.Listen, c.PrivateListen = "127.0.0.1:0", "127.0.0.1:0"
+	c.Listen, c.PrivateListen, c.PublicURL = public.Addr().String(), "127.0.0.1:0", localURL(public.Addr())
 	c.Data, c.Countries = filepath.Join(folder, "data"), []string{AllCountries}
 	c.Connector = filepath.Join(folder, "twilio.json")
 	text := fmt.Sprintf(demoConnector, twiliosim.DefaultAccountSID, twiliosim.DefaultAuthToken, twiliosim.DefaultMessagingServiceSID, url)
 	if err := os.WriteFile(c.Connector, []byte(text), 0o600); err != nil {
-		return nil, fmt.Errorf("write the demo's connector JSON: %w", cause(err))
+		return nil, errors.Join(fmt.Errorf("write the demo's connector JSON: %w", cause(err)), public.Close())
 	}
 	// The environment is this person's own service's, not the demo's.
-	return NewService(ctx, c, func(string) string { return "" }, log)
+	return newService(ctx, c, func(string) string { return "" }, log, public)
 }
 
 // demoConnector is the guide's example with its three credentials filled in:

@@ -82,6 +82,9 @@ func TestDemoTranscript(t *testing.T) {
 	if n := len(steps.FindAllString(text, -1)); n != 3 {
 		t.Errorf("%d texts arrived, want 3:\n%s", n, text)
 	}
+	if n := strings.Count(text, "the service says delivered, because Twilio called back\n"); n != 3 {
+		t.Errorf("the service knows of %d deliveries, want 3:\n%s", n, text)
+	}
 	if strings.Contains(text, "sd_") {
 		t.Errorf("the transcript shows the API key:\n%s", text)
 	}

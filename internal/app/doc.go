@@ -5,5 +5,11 @@
 //	connector check   ReadConnector              file -> Report
 //	connector send    ReadConnector, Send        file -> one text -> Receipt
 //	twilio-sim        Simulate                   a simulated Twilio until ctx ends
-//	demo              Demo                       both, and a callback address between them
+//	serve             NewService, Service.Run    config, connectors -> the service until ctx ends
+//	demo              Demo                       service and simulator, each told where the other is
+//
+// The service has two listeners: the API and the providers' callbacks on the
+// public one, health and metrics on the private one. Beside them runs what is
+// owed to texts (verify.Service.Run), which ends after the last request and
+// before the store is closed.
 package app

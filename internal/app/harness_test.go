@@ -24,47 +24,58 @@ const (
 	simAccount = "AC00000000000000000000000000000000"
 	simToken   = "11111111111111111111111111111111"
 	simService = "MG00000000000000000000000000000000"
+	simNumber  = "+12025550100" // the service's
+	wrongToken = "55555555555555555555555555555555"
 )
 
-// world is a service with a simulated Twilio of its own, over loopback.
+// world is a service with a simulated Twilio of its own, over loopback. Twilio
+// reaches the service by its front, as it would in the world: nothing that the
+// service sees of a callback names the public URL.
 type world struct {
-	t    *testing.T
-	sim  *twiliosim.Server
-	svc  *app.Service
-	key  string
-	logs *lockedBuffer
-	dir  string
-	http *http.Client
-	stop func()
+	t     *testing.T
+	sim   *twiliosim.Server
+	front *front
+	svc   *app.Service
+	key   string
+	logs  *lockedBuffer
+	dir   string
+	http  *http.Client
+	stop  func()
 
 	mu      sync.Mutex
 	answers []string // every answer's status line, headers and body
+	wrap    func(w http.ResponseWriter, r *http.Request, sim http.Handler)
+	asked   []string // every request to the simulated Twilio, method and path
 }
 
-// newWorld starts a service. change edits the config; a simulator that is nil
-// is made.
+// newWorld starts a service. change, which may be nil, edits the config.
 func newWorld(t *testing.T, change func(*app.Config)) *world {
 	t.Helper()
+	return newWorldOf(t, func(_ *world, c *app.Config) {
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+// newWorldOf is newWorld for a config that names the world's files.
+func newWorldOf(t *testing.T, change func(*world, *app.Config)) *world {
+	t.Helper()
 	w := &world{t: t, logs: &lockedBuffer{}, dir: t.TempDir(), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
-	w.sim = twiliosim.New(twiliosim.Options{Step: time.Millisecond})
-	simServer := httptest.NewServer(w.sim)
+	w.front = newFront(t)
+	w.sim = twiliosim.New(twiliosim.Options{Step: time.Millisecond, InboundRequestURL: w.front.URL + "/inbound/twilio"})
+	simServer := httptest.NewServer(http.HandlerFunc(w.serveSim))
 	t.Cleanup(func() {
+		_ = w.sim.Close() // first: it ends what hangs
 		simServer.Close()
-		_ = w.sim.Close()
 		w.http.CloseIdleConnections()
 	})
-	file := filepath.Join(w.dir, "twilio.json")
-	text := fmt.Sprintf(`{"accountSID": %q, "authToken": %q, "fromMessagingServiceSID": %q, "baseURL": %q,
-		"templates": [{"usageType": "Generic", "content": "Your secret code is {{code}}."}]}`, simAccount, simToken, simService, simServer.URL)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	w.write("twilio.json", simToken, simServer.URL)
+	w.write("broken.json", wrongToken, simServer.URL)
 	c := app.DefaultConfig()
-	c.Listen, c.PrivateListen = "127.0.0.1:0", "127.0.0.1:0"
-	c.Connector, c.Data, c.Countries = file, filepath.Join(w.dir, "data"), []string{"US"}
-	if change != nil {
-		change(&c)
-	}
+	c.Listen, c.PrivateListen, c.PublicURL = "127.0.0.1:0", "127.0.0.1:0", w.front.URL
+	c.Connector, c.Data, c.Countries = w.file("twilio.json"), filepath.Join(w.dir, "data"), []string{"US"}
+	change(w, &c)
 	w.run(c)
 	_, key, err := app.CreateKey(t.Context(), c, app.KeySpec{Name: "shop"})
 	if err != nil {
@@ -73,6 +84,58 @@ func newWorld(t *testing.T, change func(*app.Config)) *world {
 	w.key = key.Reveal()
 	return w
 }
+
+func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
+
+// write makes a connector JSON of the simulated account, with a token.
+func (w *world) write(name, token, baseURL string) {
+	w.t.Helper()
+	text := fmt.Sprintf(`{"accountSID": %q, "authToken": %q, "fromMessagingServiceSID": %q, "baseURL": %q,
+		"templates": [{"usageType": "Generic", "content": "Your secret code is {{code}}."}]}`, simAccount, token, simService, baseURL)
+	if err := os.WriteFile(w.file(name), []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// serveSim notes what Twilio is asked, and lets a test stand in between.
+func (w *world) serveSim(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	w.asked = append(w.asked, r.Method+" "+r.URL.Path)
+	wrap := w.wrap
+	w.mu.Unlock()
+	if wrap != nil {
+		wrap(rw, r, w.sim)
+		return
+	}
+	w.sim.ServeHTTP(rw, r)
+}
+
+// between has a function stand before the simulated Twilio from now on.
+func (w *world) between(wrap func(rw http.ResponseWriter, r *http.Request, sim http.Handler)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wrap = wrap
+}
+
+// isCreate reports whether Twilio is asked for a text.
+func isCreate(r *http.Request) bool {
+	return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/Messages.json")
+}
+
+// count is how many requests to the simulated Twilio end like this.
+func (w *world) count(method, suffix string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, a := range w.asked {
+		if strings.HasPrefix(a, method+" ") && strings.HasSuffix(a, suffix) {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) creates() int { return w.count("POST", "/Messages.json") }
 
 // run starts the service; stop ends it and waits.
 func (w *world) run(c app.Config) {
@@ -85,6 +148,7 @@ func (w *world) run(c app.Config) {
 		w.t.Fatal(err)
 	}
 	w.svc = svc
+	w.front.lead(svc.URL())
 	done := make(chan error, 1)
 	go func() { done <- svc.Run(ctx) }()
 	var once sync.Once

@@ -98,5 +98,9 @@ func ClearLimits(ctx context.Context, c Config, getenv func(string) string, app 
 	}
 	defer func() { _ = store.Close() }()
 	policy := verify.DefaultPolicy()
-	return verify.ClearLimits(ctx, store, ring, &policy.Limits, app, to)
+	names := []string{onlyConnector}
+	for _, s := range c.connectors() {
+		names = append(names, s.Name)
+	}
+	return verify.ClearLimits(ctx, store, ring, &policy.Limits, app, to, names...)
 }

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,8 +20,13 @@ type metrics struct {
 	registry *prometheus.Registry
 
 	started, sends, checks, approved, limits, requests *prometheus.CounterVec
+	statuses, retries, looks, callbacks                *prometheus.CounterVec
+	open                                               *prometheus.GaugeVec
 	sendSeconds, requestSeconds                        *prometheus.HistogramVec
 	batchSize, batchSeconds                            prometheus.Histogram
+
+	mu   sync.Mutex
+	down []string // the connectors that are open, sorted
 }
 
 var _ verify.Observer = (*metrics)(nil)
@@ -34,13 +41,20 @@ func newMetrics() *metrics {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "sixdigit", Name: name, Help: help, Buckets: seconds}, labels)
 	}
 	m := &metrics{
-		registry:       prometheus.NewRegistry(),
-		started:        counter("verifications_started_total", "Verifications that were started.", "usage_type", "country"),
-		approved:       counter("verifications_approved_total", "Verifications whose code was given: over the started ones, the conversion.", "usage_type", "country"),
-		sends:          counter("sends_total", "Texts, by what became of the request; kind is empty when the provider took it.", "connector", "country", "status", "kind"),
-		checks:         counter("checks_total", "Codes that were checked.", "usage_type", "country", "result"),
-		limits:         counter("limit_hits_total", "Requests that a limit refused.", "limit"),
-		requests:       counter("http_requests_total", "Requests, by route.", "method", "route", "status"),
+		registry:  prometheus.NewRegistry(),
+		started:   counter("verifications_started_total", "Verifications that were started.", "usage_type", "country"),
+		approved:  counter("verifications_approved_total", "Verifications whose code was given: over the started ones, the conversion.", "usage_type", "country"),
+		sends:     counter("sends_total", "Texts, by what became of the request; kind is empty when the provider took it.", "connector", "country", "status", "kind"),
+		checks:    counter("checks_total", "Codes that were checked.", "usage_type", "country", "result"),
+		limits:    counter("limit_hits_total", "Requests that a limit refused.", "limit"),
+		requests:  counter("http_requests_total", "Requests, by route.", "method", "route", "status"),
+		statuses:  counter("send_status_total", "Statuses that texts came to, by callback or otherwise; kind says why one was not delivered.", "connector", "country", "status", "kind"),
+		retries:   counter("send_retries_total", "Texts that were not taken at once and are tried again, here or at another connector.", "connector", "kind"),
+		looks:     counter("send_looks_total", "Looks at the provider for a text whose answer was lost.", "connector", "result"),
+		callbacks: counter("callbacks_total", "Requests from providers, by what became of them; connector is empty where it does not exist.", "connector", "kind", "result"),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "sixdigit", Name: "connector_open", Help: "1 while the connector is out of order and is left alone, else 0.",
+		}, []string{"connector"}),
 		sendSeconds:    histogram("send_seconds", "How long a request to the provider took.", "connector"),
 		requestSeconds: histogram("http_request_seconds", "How long a request took, by route.", "method", "route"),
 		batchSize: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -51,7 +65,7 @@ func newMetrics() *metrics {
 		}),
 	}
 	m.registry.MustRegister(m.started, m.approved, m.sends, m.checks, m.limits, m.requests, m.sendSeconds, m.requestSeconds,
-		m.batchSize, m.batchSeconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.statuses, m.retries, m.looks, m.callbacks, m.open, m.batchSize, m.batchSeconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -81,6 +95,50 @@ func (m *metrics) Checked(_ string, usage sms.UsageType, country string, valid b
 
 // LimitHit implements verify.Observer.
 func (m *metrics) LimitHit(name string) { m.limits.WithLabelValues(name).Inc() }
+
+// SendStatus implements verify.Observer.
+func (m *metrics) SendStatus(name, country string, status connector.Status, kind connector.Kind) {
+	m.statuses.WithLabelValues(name, country, string(status), string(kind)).Inc()
+}
+
+// Retried implements verify.Observer.
+func (m *metrics) Retried(name string, kind connector.Kind) {
+	m.retries.WithLabelValues(name, string(kind)).Inc()
+}
+
+// Looked implements verify.Observer.
+func (m *metrics) Looked(name string, result verify.LookResult) {
+	m.looks.WithLabelValues(name, string(result)).Inc()
+}
+
+// ConnectorOpen implements verify.Observer.
+func (m *metrics) ConnectorOpen(name string, open bool) {
+	value := 0.0
+	if open {
+		value = 1
+	}
+	m.open.WithLabelValues(name).Set(value)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, known := slices.BinarySearch(m.down, name)
+	switch {
+	case open && !known:
+		m.down = slices.Insert(m.down, at, name)
+	case !open && known:
+		m.down = slices.Delete(m.down, at, at+1)
+	}
+}
+
+// downConnectors are the names of the connectors that are out of order.
+func (m *metrics) downConnectors() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.down)
+}
+
+func (m *metrics) callback(name, kind, result string) {
+	m.callbacks.WithLabelValues(name, kind, result).Inc()
+}
 
 func (m *metrics) request(method, route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()

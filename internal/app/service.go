@@ -9,26 +9,24 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/sixdigit/sixdigit/connector"
 	"github.com/sixdigit/sixdigit/connector/twilio"
 	"github.com/sixdigit/sixdigit/internal/access"
+	"github.com/sixdigit/sixdigit/internal/callback"
 	"github.com/sixdigit/sixdigit/internal/edge"
 	"github.com/sixdigit/sixdigit/internal/httpapi"
-	"github.com/sixdigit/sixdigit/sms"
 	"github.com/sixdigit/sixdigit/store/sqlite"
 	"github.com/sixdigit/sixdigit/verify"
 )
-
-// connectorName is what the one connector is called in answers and metrics.
-const connectorName = "twilio"
 
 // purgeEvery is how often what is past its retention is looked for at most, and
 // purgeRows how much of it is removed in one bite. To look reads the tables
@@ -49,12 +47,14 @@ type Service struct {
 	metrics  *metrics
 	store    *sqlite.Store
 	keys     *sqlite.Keys
-	client   *twilio.Client
+	clients  []*twilio.Client
+	sources  map[string]callback.Source // the same, by name
 	verify   *verify.Service
 	api      *httpapi.API
+	calls    *callback.Callbacks // nil where no provider can call back
 	public   net.Listener
 	private  net.Listener
-	warnings []string // what readyz says beside "ready"
+	warnings []string // what readyz says beside "ready", from the start on
 }
 
 // ConfigError is a fault in the configuration: nothing was started.
@@ -66,37 +66,30 @@ func (e *ConfigError) Error() string { return e.Err.Error() }
 // Unwrap returns the faults.
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// NewService opens store, keys, connector and listeners. It is one long
-// function because its order is the order in which things depend on each other.
+// NewService opens store, keys, connectors and listeners.
+func NewService(ctx context.Context, c Config, getenv func(string) string, log *slog.Logger) (*Service, error) {
+	return newService(ctx, c, getenv, log, nil)
+}
+
+// newService is NewService with the public listener where there is one already,
+// so that its address can stand in the config. It is one long function because
+// its order is the order in which things depend on each other.
 //
 //nolint:funlen // see above
-func NewService(ctx context.Context, c Config, getenv func(string) string, log *slog.Logger) (s *Service, err error) {
-	s = &Service{config: c, log: log, metrics: newMetrics()}
-	policy, err := c.Policy(time.Now())
-	if err != nil {
-		return nil, &ConfigError{err}
-	}
-	cfg, report := ReadConnector(c.Connector, nil)
-	if !report.OK {
-		return nil, &ConfigError{fmt.Errorf("connector %s: %w", c.Connector, &connector.ConfigError{Faults: report.Faults})}
-	}
-	for _, w := range report.Warnings {
-		log.Warn("connector file", "path", w.Path, "warning", w.Message)
-	}
-	if policy.AllCountries {
-		log.Warn("countries: all are allowed; every country that is not needed is one where fraud can be billed to you")
-	}
-	catalog, err := sms.NewCatalog(cfg.Templates)
-	if err != nil {
-		return nil, &ConfigError{err}
-	}
-
+func newService(ctx context.Context, c Config, getenv func(string) string, log *slog.Logger, public net.Listener) (s *Service, err error) {
+	s = &Service{config: c, log: log, metrics: newMetrics(), public: public, sources: map[string]callback.Source{}}
 	opened := s // a return with an error sets s to nil
 	defer func() {
 		if err != nil {
 			opened.close()
 		}
 	}()
+	policy, policyErr := c.Policy(time.Now())
+	sources, err := readConnectors(c, log)
+	if err := errors.Join(policyErr, err); err != nil {
+		return nil, &ConfigError{err}
+	}
+	warnOf(c, &policy, log)
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder %s: %w", c.Data, cause(err))
 	}
@@ -122,28 +115,67 @@ func NewService(ctx context.Context, c Config, getenv func(string) string, log *
 	if s.keys, err = sqlite.OpenKeys(ctx, database); err != nil {
 		return nil, err
 	}
-	// A send's own deadline rules; the client's ceiling must not be below it.
-	if s.client, err = twilio.New(cfg, twilio.Options{MaxConcurrent: c.MaxConcurrent, Timeout: 2 * c.Send.Timeout}); err != nil {
-		return nil, err
-	}
-	s.verify, err = verify.New(verify.Options{
-		Store: s.store, Connector: verify.Connector{Name: connectorName, Sender: s.client},
-		Templates: catalog, Keys: ring, Policy: policy, Observer: s.metrics, Log: log,
-	})
+	connectors, err := s.openClients(sources)
 	if err != nil {
 		return nil, err
+	}
+	options := verify.Options{Store: s.store, Connectors: connectors, Keys: ring, Policy: policy, Observer: s.metrics, Log: log}
+	if c.PublicURL != "" {
+		options.CallbackURL = func(connectorName, sendID string) string { return callback.URL(c.PublicURL, connectorName, sendID) }
+	}
+	if s.verify, err = verify.New(options); err != nil {
+		return nil, err
+	}
+	if c.PublicURL != "" {
+		if s.calls, err = s.callbacks(); err != nil {
+			return nil, err
+		}
 	}
 	s.api, err = httpapi.New(httpapi.Options{
-		Verifier: s.verify, Authenticator: access.NewAuthenticator(s.keys, log), Idem: ring.Idem, Version: Version(),
+		Verifier: s.verify, Messenger: s.verify, Authenticator: access.NewAuthenticator(s.keys, log), Idem: ring.Idem, Version: Version(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if s.public, err = listen(ctx, c.Listen, false); err != nil {
-		return nil, err
+	if s.public == nil {
+		if s.public, err = listen(ctx, c.Listen, false); err != nil {
+			return nil, err
+		}
 	}
 	s.private, err = listen(ctx, c.PrivateListen, false)
 	return s, err
+}
+
+// warnOf tells the operator what is allowed and costs money or knowledge.
+func warnOf(c Config, policy *verify.Policy, log *slog.Logger) {
+	if policy.AllCountries {
+		log.Warn("countries: all are allowed; every country that is not needed is one where fraud can be billed to you")
+	}
+	switch {
+	case c.PublicURL == "" && c.Send.PollAfter == 0:
+		log.Warn("public_url is not set and send.poll_after is 0: what becomes of a text after it was accepted is never known")
+	case c.PublicURL == "":
+		log.Warn("public_url is not set: no callbacks are asked for; what becomes of a text is learned by asking, later", "poll_after", c.Send.PollAfter)
+	case insecure(c.PublicURL):
+		log.Warn("public_url is not https: callbacks, which hold phone numbers, can be read on their way")
+	}
+}
+
+// insecure reports whether what comes to the URL can be read by others.
+func insecure(publicURL string) bool {
+	u, err := url.Parse(publicURL)
+	if err != nil || u.Scheme == "https" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+}
+
+// callbacks takes what providers say by themselves.
+func (s *Service) callbacks() (*callback.Callbacks, error) {
+	return callback.New(callback.Options{
+		PublicURL: s.config.PublicURL, Sources: s.sources, Recorder: s.verify, Observe: s.metrics.callback, Log: s.log,
+	})
 }
 
 // Keys is the store of API keys, for who makes one in the same process.
@@ -153,12 +185,24 @@ func (s *Service) Keys() access.Store { return s.keys }
 func (s *Service) URL() string        { return "http://" + s.public.Addr().String() }
 func (s *Service) PrivateURL() string { return "http://" + s.private.Addr().String() } //nolint:revive // see URL
 
+// outcomeGrace is how long the outcome of a send may take to be written down,
+// once the send has ended.
+const outcomeGrace = 6 * time.Second
+
 // Run serves until ctx ends, then finishes what is in flight: requests first,
-// then sends, then the store.
+// then sends and what is owed to them, then the store.
 func (s *Service) Run(ctx context.Context) error {
 	defer s.close()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	// What is owed to sends is done for as long as there are requests.
+	owing, settle := context.WithCancel(context.WithoutCancel(ctx))
+	defer settle()
+	settled := make(chan struct{})
+	go func() {
+		defer close(settled)
+		s.verify.Run(owing)
+	}()
 	var wg sync.WaitGroup
 	failed := make(chan error, 2)
 	start := func(ln net.Listener, h http.Handler) {
@@ -170,19 +214,35 @@ func (s *Service) Run(ctx context.Context) error {
 			stop() // a service with one listener is none
 		})
 	}
-	start(s.public, s.api.Handler(edge.Options{Log: s.log, Observe: s.metrics.request}))
+	start(s.public, s.publicHandler())
 	start(s.private, s.privateHandler())
 	wg.Go(func() { s.purge(ctx) })
 	wg.Wait()
 
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*s.config.Send.Timeout)
+	settle()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*s.config.Send.Timeout+outcomeGrace)
 	defer cancel()
 	err := s.verify.Close(grace)
+	select {
+	case <-settled:
+	case <-grace.Done(): // which Close has said already
+	}
 	close(failed)
 	for e := range failed {
 		err = errors.Join(err, e)
 	}
 	return err
+}
+
+// publicHandler serves the API and, where providers can reach it, their
+// callbacks: on one mux, so that the log names the route of each.
+func (s *Service) publicHandler() http.Handler {
+	mux := http.NewServeMux()
+	s.api.Routes(mux)
+	if s.calls != nil {
+		s.calls.Routes(mux)
+	}
+	return edge.Wrap(mux, edge.Options{Log: s.log, Observe: s.metrics.request})
 }
 
 func (s *Service) privateHandler() http.Handler {
@@ -195,13 +255,18 @@ func (s *Service) privateHandler() http.Handler {
 	return edge.Wrap(mux, edge.Options{Log: slog.New(slog.DiscardHandler)})
 }
 
-// readyz writes to the disk, so that a full one shows before a person waits.
+// readyz writes to the disk, so that a full one shows before a person waits. A
+// connector that is out of order is a warning: another replica would fare no
+// better, and codes can still be checked.
 func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
 	answer := struct {
 		Status   string   `json:"status"`
 		Store    string   `json:"store"`
 		Warnings []string `json:"warnings,omitempty"`
-	}{"ready", "ok", s.warnings}
+	}{"ready", "ok", slices.Clone(s.warnings)}
+	for _, name := range s.metrics.downConnectors() {
+		answer.Warnings = append(answer.Warnings, "the connector "+name+" is out of order; it is tried again from time to time")
+	}
 	status := http.StatusOK
 	if err := s.store.Ready(r.Context()); err != nil {
 		answer.Status, answer.Store, status = "not ready", err.Error(), http.StatusServiceUnavailable
@@ -239,8 +304,8 @@ func (s *Service) close() {
 			_ = ln.Close()
 		}
 	}
-	if s.client != nil {
-		s.client.Close()
+	for _, client := range s.clients {
+		client.Close()
 	}
 	if s.keys != nil {
 		_ = s.keys.Close()

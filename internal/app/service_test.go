@@ -1,13 +1,8 @@
 package app_test
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -136,123 +131,15 @@ func TestAnotherAppSeesNothing(t *testing.T) {
 	}
 }
 
-// Nothing that must stay secret is in any log, answer, metric or file of a run
-// at debug level. Codes have ten digits, so that nothing matches by chance.
-func TestNothingLeaks(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, func(c *app.Config) { c.Code.Length = 10 })
-	numbers := []string{person, "+14155550135", "+14155550136"}
-	var secrets []string
-	for _, n := range numbers {
-		id := w.start(n, "session", "session-"+n, "locale", "en")
-		code := w.code(n)
-		secrets = append(secrets, code, wrong(code), w.sim.Messages(n)[0].Body, "session-"+n)
-		check := "/v1/verifications/" + id + "/check"
-		w.call("POST", check, map[string]any{"code": wrong(code)}, "Idempotency-Key", "k-"+id)
-		w.call("POST", check, map[string]any{"code": wrong(code)}, "Idempotency-Key", "k-"+id)
-		w.call("POST", check, `{"code": "`+code+`", "kode": 1}`)
-		w.call("POST", check, `{"code": "`+code)
-		w.call("POST", check, `{"code": [`+code+`]}`)
-		w.call("POST", "/v1/verifications/"+id+"/resend", map[string]any{})
-		w.call("POST", check, map[string]any{"code": code})
-		w.call("GET", "/v1/verifications/"+id, nil)
-		w.call("GET", "/v1/verifications/"+n, nil)
-		w.call("GET", "/v1/verifications?to="+strings.TrimPrefix(n, "+"), nil)
-	}
-	// Refusals, lost answers and panics of the provider's side.
-	for _, n := range []string{"+15005550001", "+15005550004", "+15005550009"} {
-		w.call("POST", "/v1/verifications", map[string]any{"to": n, "usage_type": "SignIn", "client_ip": "203.0.113.7"})
-		numbers = append(numbers, n)
-	}
-	for _, f := range []twiliosim.Faults{{Status: 429, Count: 1}, {Status: 500, Count: 1}, {AcceptThen: "reset", Count: 1}} {
-		if err := w.sim.SetFaults(f); err != nil {
-			t.Fatal(err)
-		}
-		w.call("POST", "/v1/verifications", map[string]any{"to": "+14155550140", "usage_type": "SignIn", "client_ip": "203.0.113.7"})
-	}
-	numbers = append(numbers, "+14155550140")
-	for _, m := range w.sim.Messages("+14155550140") {
-		secrets = append(secrets, m.Body)
-	}
-	good := w.key
-	w.key = "sd_0000000000000_" + strings.Repeat("0", 52)
-	w.call("GET", "/v1/verifications/x", nil)
-	w.key = good
-	_, metrics := w.raw("GET", w.svc.PrivateURL()+"/metrics", nil)
-	w.raw("GET", w.svc.PrivateURL()+"/readyz", nil)
-
-	serverKey, err := os.ReadFile(filepath.Join(w.dir, "data", "key", "server.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, encoded, _ := strings.Cut(strings.TrimSpace(string(serverKey)), ":")
-	rawKey, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		t.Fatal(err)
-	}
-	apiSecret := w.key[strings.LastIndexByte(w.key, '_')+1:]
-	secrets = append(secrets, simToken, base64.StdEncoding.EncodeToString([]byte(simAccount+":"+simToken)), apiSecret, encoded, string(rawKey), hex.EncodeToString(rawKey))
-
-	places := map[string]string{"logs": w.logs.String(), "metrics": string(metrics), "answers": strings.Join(w.answers, "\n")}
-	for name, text := range places {
-		for _, n := range numbers {
-			digits := strings.TrimPrefix(n, "+")
-			if name == "answers" { // the API's "to" is the one place for a number
-				text = strings.ReplaceAll(text, `"to":"`+n+`"`, "")
-			}
-			if strings.Contains(text, digits) || strings.Contains(text, digits[1:]) {
-				t.Errorf("%s hold the number %s", name, n)
-			}
-		}
-	}
-	for _, file := range databaseFiles(t, filepath.Join(w.dir, "data")) {
-		places[file.name] = file.text
-	}
-	for name, text := range places {
-		for _, s := range secrets {
-			if i := strings.Index(text, s); i >= 0 {
-				t.Errorf("%s hold a secret: …%q…", name, text[max(0, i-80):min(len(text), i+len(s)+40)])
-			}
-		}
-	}
-	if len(w.answers) < 40 || len(places["logs"]) < 5000 || !strings.Contains(places["metrics"], "sixdigit_sends_total") {
-		t.Errorf("the run was no run: %d answers, %d bytes of logs", len(w.answers), len(places["logs"]))
-	}
-}
-
-type file struct{ name, text string }
-
-func databaseFiles(t *testing.T, dir string) (files []file) {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if e.IsDir() {
-			continue
-		}
-		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, file{e.Name(), string(data)})
-	}
-	if len(files) == 0 {
-		t.Fatal("no database")
-	}
-	return files
-}
-
 // With the default cap on requests to the provider the 51st send waits its
 // turn: its caller is told that nothing is known yet, and the text goes out.
 func TestSlowProviderMakesStartsWait(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(c *app.Config) {
-		c.Send.Timeout = time.Second
+		c.Send.Timeout = 2 * time.Second // between one latency and two
 		c.Limits = map[string]app.LimitConfig{"app_ip": {}, "ip": {}, "app_prefix": {}, "prefix": {}}
 	})
-	if err := w.sim.SetFaults(twiliosim.Faults{LatencyMS: 800}); err != nil {
+	if err := w.sim.SetFaults(twiliosim.Faults{LatencyMS: 1100}); err != nil {
 		t.Fatal(err)
 	}
 	var created, accepted atomic.Int64

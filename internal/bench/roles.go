@@ -73,6 +73,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 func proxy(target string) http.Handler {
 	form := url.Values{
 		"To": {"+14155550134"}, "MessagingServiceSid": {simService}, "Body": {"Your code is 123456."}, "RiskCheck": {"enable"},
+		"ValidityPeriod": {"600"}, "ProvideFeedback": {"true"},
 	}.Encode()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -149,7 +149,16 @@ type verification struct {
 	Joined       bool      `json:"joined"`
 	Sends        []struct {
 		ProviderID string `json:"provider_id"`
+		Status     string `json:"status"`
 	} `json:"sends"`
+}
+
+// newestStatus is the service's word on the newest text, or "".
+func (v *verification) newestStatus() string {
+	if len(v.Sends) == 0 {
+		return ""
+	}
+	return v.Sends[len(v.Sends)-1].Status
 }
 
 // newestText is the provider's id of the newest text, or "".

@@ -39,7 +39,7 @@ func RequestID(ctx context.Context) string {
 }
 
 // Note adds attributes to the request's log line. It is for the handler's own
-// goroutine.
+// goroutine, and after Detach for Answer's.
 func Note(ctx context.Context, attrs ...slog.Attr) {
 	if s := stateOf(ctx); s != nil {
 		s.notes = append(s.notes, attrs...)

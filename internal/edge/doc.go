@@ -4,6 +4,7 @@
 //	        a panic becomes a 500, what no route matches a 404 or 405, as problem+json
 //	Server  time-outs for slow clients; Serve ends when its context does, after
 //	        what is in flight is finished
+//	Detach  an answer that is long in coming waits without the connection's goroutine
 //	Problem the one form of errors: RFC 9457
 //
 // The log line names the route's pattern, never the path: paths hold ids, and

@@ -1,6 +1,9 @@
 package edge
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // recorder remembers the status and turns the plain answers of a ServeMux that
 // found no route into problems.
@@ -10,6 +13,12 @@ type recorder struct {
 	status  int
 	mute    bool // the body that follows was replaced by a problem
 	torn    bool // a panic came after the answer had begun
+
+	// For Detach, and what it came to.
+	wrapper  *wrapper
+	state    *state
+	began    time.Time
+	detached *Detached
 }
 
 // WriteHeader notes the status.

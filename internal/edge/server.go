@@ -40,9 +40,13 @@ const maxHeaderBytes = 16 << 10
 // connection; with one context above them all, each connection would be entered
 // in that one's list, under its lock.
 type Server struct {
-	http  *http.Server
-	grace time.Duration
+	http     *http.Server
+	grace    time.Duration
+	detached detachments
 }
+
+// serverKey is the Server's in the context of its requests, for Detach.
+type serverKey struct{}
 
 // NewServer makes a server for a handler, usually one from Wrap. log gets what
 // net/http has to say, without a client's words; nil is silent.
@@ -58,18 +62,18 @@ func NewServer(h http.Handler, t Timeouts, log *slog.Logger) *Server {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{
-		grace: t.Grace,
-		http: &http.Server{
-			Handler:           h,
-			ReadHeaderTimeout: t.Header,
-			ReadTimeout:       t.Read,
-			WriteTimeout:      t.Write,
-			IdleTimeout:       t.Idle,
-			MaxHeaderBytes:    maxHeaderBytes,
-			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-		},
+	s := &Server{grace: t.Grace}
+	s.http = &http.Server{
+		Handler:           h,
+		BaseContext:       func(net.Listener) context.Context { return context.WithValue(context.Background(), serverKey{}, s) },
+		ReadHeaderTimeout: t.Header,
+		ReadTimeout:       t.Read,
+		WriteTimeout:      t.Write,
+		IdleTimeout:       t.Idle,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	return s
 }
 
 // OnStop has f called when Serve begins to stop, for what does not end by
@@ -94,9 +98,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
 	defer cancel()
 	err := s.http.Shutdown(grace)
+	if err == nil {
+		err = s.detached.wait(grace) // nobody is left who could add to them
+	}
 	if err != nil {
 		err = ErrUnfinished
 		_ = s.http.Close() // its error would be the listener's, which is closed
+		s.detached.end()
 	}
 	if e := <-failed; err == nil && !errors.Is(e, http.ErrServerClosed) {
 		err = e

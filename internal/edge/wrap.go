@@ -49,17 +49,22 @@ type wrapper struct {
 
 // ServeHTTP serves one request.
 func (e *wrapper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	began := time.Now()
 	s := &state{id: rand.Text()}
+	rec := &recorder{ResponseWriter: w, request: r, wrapper: e, state: s, began: time.Now()}
 	s.attach(r)
-	rec := &recorder{ResponseWriter: w, request: r}
 	setHeaders(w.Header(), s.id)
 	defer func() {
 		p := recover()
+		if rec.detached != nil {
+			if p != nil { // nobody may be left who would answer
+				rec.detached.Answer(func(http.ResponseWriter, *http.Request) { panic(p) })
+			}
+			return
+		}
 		if p != nil && p != any(http.ErrAbortHandler) {
 			e.panicked(rec, r, p)
 		}
-		e.done(rec, r, s, time.Since(began))
+		e.done(rec, r, s, time.Since(rec.began))
 		if p != nil && (p == any(http.ErrAbortHandler) || rec.torn) {
 			// Half an answer must not look like a whole one.
 			panic(http.ErrAbortHandler)

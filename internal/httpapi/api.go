@@ -37,6 +37,7 @@ var _ Authenticator = (*access.Authenticator)(nil)
 // Options are the parts of an API.
 type Options struct {
 	Verifier      Verifier
+	Messenger     Messenger
 	Authenticator Authenticator
 	// Idem hides an Idempotency-Key and a body; it is verify.Keyring.Idem.
 	Idem func(app, route, key string, body []byte) *verify.Idem
@@ -55,8 +56,8 @@ type API struct {
 
 // New makes the API.
 func New(o Options) (*API, error) {
-	if o.Verifier == nil || o.Authenticator == nil || o.Idem == nil {
-		return nil, errors.New("httpapi: a verifier, an authenticator and idem are needed")
+	if o.Verifier == nil || o.Messenger == nil || o.Authenticator == nil || o.Idem == nil {
+		return nil, errors.New("httpapi: a verifier, a messenger, an authenticator and idem are needed")
 	}
 	return build(o)
 }
@@ -73,6 +74,7 @@ func OpenAPI(version string) ([]byte, error) {
 func build(o Options) (*API, error) {
 	a := &API{Options: o, routes: map[string]http.HandlerFunc{}, document: newDocument(o.Version)}
 	a.verifications()
+	a.messages()
 	for name, schema := range a.document.Components.Schemas.Map() {
 		if !strings.HasSuffix(name, "Request") {
 			// Answers may gain fields; clients must not break on them.

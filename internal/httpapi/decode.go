@@ -15,7 +15,8 @@ import (
 	"github.com/sixdigit/sixdigit/internal/edge"
 )
 
-// maxDepth bounds nesting; the deepest body of ours has two levels.
+// maxDepth bounds nesting. The deepest body of ours is a message's, with
+// maxPayloadDepth levels below its own.
 const maxDepth = 8
 
 // maxShown bounds what a problem repeats of an unknown field's name.
@@ -52,7 +53,7 @@ func (rd reader[B]) decode(data []byte) (B, error) {
 		// The schema passes 6.0 as an integer; Go does not.
 		var typed *json.UnmarshalTypeError
 		if errors.As(err, &typed) {
-			return body, invalid(edge.FieldError{Field: top(typed.Field), Detail: "expected " + typed.Type.String()})
+			return body, invalid(edge.FieldError{Field: rd.known(typed.Field), Detail: "expected " + typed.Type.String()})
 		}
 		return body, faultError{code: codeMalformed}
 	}
@@ -79,7 +80,7 @@ func (rd reader[B]) validate(object map[string]any) []edge.FieldError {
 		for _, err := range result.Errors {
 			var detail *huma.ErrorDetail
 			if errors.As(err, &detail) {
-				bad = append(bad, edge.FieldError{Field: top(detail.Location), Detail: detail.Message})
+				bad = append(bad, edge.FieldError{Field: rd.known(detail.Location), Detail: detail.Message})
 			}
 		}
 	}
@@ -90,10 +91,20 @@ func (rd reader[B]) validate(object map[string]any) []edge.FieldError {
 	return slices.Compact(bad)
 }
 
-// top is the body's field that holds a nested one, whose name is the caller's.
-func top(location string) string {
-	field, _, _ := strings.Cut(location, ".")
-	return field
+// known is the part of a field's path that the schema names; the names below it
+// are the caller's.
+func (rd reader[B]) known(path string) string {
+	schema, end := rd.schema, 0
+	for name := range strings.SplitSeq(path, ".") {
+		for schema.Ref != "" {
+			schema = rd.registry.SchemaFromRef(schema.Ref)
+		}
+		if schema = schema.Properties[name]; schema == nil {
+			break
+		}
+		end += len(name) + 1
+	}
+	return path[:max(0, end-1)]
 }
 
 // shown repeats an unknown field's name where it looks like one.

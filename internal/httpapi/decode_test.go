@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sixdigit/sixdigit/internal/edge"
 	"github.com/sixdigit/sixdigit/sms"
 )
 
@@ -16,6 +18,12 @@ func startReader(t testing.TB) reader[StartRequest] {
 	t.Helper()
 	r := newDocument("").Components.Schemas
 	return newReader[StartRequest](r, r.Schema(reflect.TypeFor[StartRequest](), true, ""))
+}
+
+func messageReader(t testing.TB) reader[MessageRequest] {
+	t.Helper()
+	r := newDocument("").Components.Schemas
+	return newReader[MessageRequest](r, r.Schema(reflect.TypeFor[MessageRequest](), true, ""))
 }
 
 func TestDecode(t *testing.T) {
@@ -88,6 +96,40 @@ func numbered(n int) string {
 	return b.String()
 }
 
+// What a problem says of a nested field is what the schema names of it.
+func TestDecodePayload(t *testing.T) {
+	t.Parallel()
+	rd := messageReader(t)
+	for _, tt := range []struct {
+		payload string
+		want    []edge.FieldError // of 422
+		code    string
+	}{
+		{`{"code":"1"}`, nil, ""},
+		{`{"code":"1","a":{"b":{"c":[1,null,true]}}}`, nil, ""}, // the handler's to judge
+		{`{"code":482913}`, []edge.FieldError{{Field: "payload.code", Detail: "expected string"}}, codeInvalid},
+		{`{"code":null}`, []edge.FieldError{{Field: "payload.code", Detail: "expected string"}}, codeInvalid},
+		{`{"code":""}`, []edge.FieldError{{Field: "payload.code", Detail: "expected length >= 1"}}, codeInvalid},
+		{`{"code":"` + strings.Repeat("1", 65) + `"}`, []edge.FieldError{{Field: "payload.code", Detail: "expected length <= 64"}}, codeInvalid},
+		{`{"secret":"482913"}`, []edge.FieldError{{Field: "payload", Detail: "expected required property code to be present"}}, codeInvalid},
+		{`[["code","482913"]]`, []edge.FieldError{{Field: "payload", Detail: "expected object"}}, codeInvalid},
+		{`"482913"`, []edge.FieldError{{Field: "payload", Detail: "expected object"}}, codeInvalid},
+		{`null`, []edge.FieldError{{Field: "payload", Detail: "expected object"}}, codeInvalid},
+		{`{"code":"1","code":"2"}`, nil, codeMalformed},
+		{`{"code":"1","a":{"b":1,"b":2}}`, nil, codeMalformed},
+		{`{"code":"1","a":` + strings.Repeat(`{"a":`, 7) + `1` + strings.Repeat(`}`, 7) + `}`, nil, codeMalformed},
+	} {
+		_, err := rd.decode([]byte(`{"to":"+1","usage_type":"Test","payload":` + tt.payload + `}`))
+		var f faultError
+		if errors.As(err, &f) != (tt.code != "") || f.code != tt.code {
+			t.Errorf("%.80s: %v, want %q", tt.payload, err, tt.code)
+		}
+		if diff := cmp.Diff(tt.want, f.fields); diff != "" {
+			t.Errorf("%.80s: %s", tt.payload, diff)
+		}
+	}
+}
+
 // The schema's list of usage types is the domain's.
 func TestUsageTypes(t *testing.T) {
 	t.Parallel()
@@ -95,8 +137,10 @@ func TestUsageTypes(t *testing.T) {
 	for _, u := range sms.UsageTypes() {
 		want = append(want, string(u))
 	}
-	if diff := cmp.Diff(want, startReader(t).schema.Properties["usage_type"].Enum); diff != "" {
-		t.Error(diff)
+	for name, schema := range map[string]*huma.Schema{"start": startReader(t).schema, "message": messageReader(t).schema} {
+		if diff := cmp.Diff(want, schema.Properties["usage_type"].Enum); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 

@@ -4,6 +4,10 @@
 //	caller ─> media type ─> Idempotency-Key ─> body, capped ─> strict JSON ─> schema ─> domain ─> answer
 //	401 403   415           400                413 408         400            422       one row of errors.go
 //
+// An operation that sends waits a second for the provider on the connection's own
+// goroutine. After that whoever has the outcome gives the answer (addSend,
+// edge.Detach), and the connection ends with it.
+//
 // Two statuses tell bad requests apart: 400 is for one that cannot be read, 422
 // for one that was read and says something impossible.
 //

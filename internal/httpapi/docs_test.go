@@ -21,29 +21,33 @@ func readDocs(t *testing.T) string {
 	return string(data)
 }
 
-// snippet returns the page's one block of a language.
-func snippet(t *testing.T, language string) string {
+// snippet returns the one block of code in a section of the page.
+func snippet(t *testing.T, section, language string) string {
 	t.Helper()
-	_, rest, ok := strings.Cut(readDocs(t), "\n```"+language+"\n")
+	_, rest, found := strings.Cut(readDocs(t), "\n## "+section+"\n")
+	rest, _, _ = strings.Cut(rest, "\n## ")
+	_, rest, ok := strings.Cut(rest, "\n```"+language+"\n")
 	code, rest, closed := strings.Cut(rest, "\n```\n")
-	if !ok || !closed || strings.Contains(rest, "\n```"+language+"\n") {
-		t.Fatalf("docs/api.md has not one block of %s", language)
+	if !found || !ok || !closed || strings.Contains(rest, "\n```") {
+		t.Fatalf("docs/api.md has not one block of %s under %s", language, section)
 	}
 	return code + "\n"
 }
 
-// TestSnippets runs each example of docs/api.md against the real service, and
-// types the code that the text brought.
+// TestSnippets runs each example of docs/api.md against the real service. Those
+// of a verification get the code typed that the text brought.
 func TestSnippets(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ language, file, tool string }{
-		{"sh", "api.sh", "curl"},
-		{"go", "main.go", "go"},
-		{"js", "api.mjs", "node"},
+	const valid, sent = `"valid":true`, `"status":"accepted"`
+	for _, tt := range []struct{ section, language, file, tool, key, want string }{
+		{"curl", "sh", "api.sh", "curl", "shop", valid},
+		{"Go", "go", "main.go", "go", "shop", valid},
+		{"Node", "js", "api.mjs", "node", "shop", valid},
+		{"Messages", "sh", "message.sh", "curl", "messages", sent},
 	} {
-		t.Run(tt.language, func(t *testing.T) {
+		t.Run(tt.section, func(t *testing.T) {
 			t.Parallel()
-			code := snippet(t, tt.language)
+			code := snippet(t, tt.section, tt.language)
 			if _, err := exec.LookPath(tt.tool); err != nil {
 				t.Skipf("%s is not installed", tt.tool)
 			}
@@ -53,18 +57,18 @@ func TestSnippets(t *testing.T) {
 				t.Fatal(err)
 			}
 			command := map[string][]string{"sh": {"sh", file}, "go": {"go", "run", file}, "js": {"node", file}}[tt.language]
-			runSnippet(t, command)
+			runSnippet(t, command, tt.key, tt.want)
 		})
 	}
 }
 
-func runSnippet(t *testing.T, command []string) {
+func runSnippet(t *testing.T, command []string, key, want string) {
 	t.Helper()
 	box := &phoneBox{sent: make(chan string, 1)}
 	ta := newTestAPI(t, newService(t, box, &lockedBuffer{}))
 	addr := serveTCP(t, ta, edge.Timeouts{})
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
-	cmd.Env = append(os.Environ(), "SIXDIGIT_URL=http://"+addr, "SIXDIGIT_KEY="+ta.keys["shop"], "NO_PROXY=*", "GOFLAGS=")
+	cmd.Env = append(os.Environ(), "SIXDIGIT_URL=http://"+addr, "SIXDIGIT_KEY="+ta.keys[key], "NO_PROXY=*", "GOFLAGS=")
 	var out, errs lockedBuffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	in, err := cmd.StdinPipe()
@@ -86,7 +90,7 @@ func runSnippet(t *testing.T, command []string) {
 		_ = cmd.Process.Kill()
 		err = <-ended
 	}
-	if got := strings.ReplaceAll(out.String(), " ", ""); err != nil || !strings.Contains(got, `"valid":true`) {
+	if got := strings.ReplaceAll(out.String(), " ", ""); err != nil || !strings.Contains(got, want) {
 		t.Errorf("%v\nstdout: %s\nstderr: %s", err, out.String(), errs.String())
 	}
 }

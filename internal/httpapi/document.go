@@ -16,11 +16,12 @@ import (
 const (
 	securityScheme   = "key"
 	tagVerifications = "verifications"
+	tagMessages      = "messages"
 )
 
 const documentText = `Phone numbers, verified by a code sent as a text.
 
-Every request carries an API key: ` + "`Authorization: Bearer sd_…`" + `. A key belongs to an app and sees that app's verifications only; another's are 404.
+Every request carries an API key: ` + "`Authorization: Bearer sd_…`" + `. A key belongs to an app and sees that app's verifications and messages only; another's are 404.
 
 Errors are RFC 9457 problems (` + "`application/problem+json`" + `) with a stable ` + "`code`" + `. 400 is a request that cannot be read; 422 one that says something impossible. ` + "`Retry-After`" + ` is on every 429 and 503. ` + "`request_id`" + `, also in ` + "`X-Request-ID`" + `, finds the request in the service's log.
 
@@ -36,7 +37,10 @@ func newDocument(version string) *huma.OpenAPI {
 			Title: "sixdigit", Version: version, Description: documentText,
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 		},
-		Tags: []*huma.Tag{{Name: tagVerifications, Description: "Start, check, resend, read and cancel."}},
+		Tags: []*huma.Tag{
+			{Name: tagVerifications, Description: "Start, check, resend, read and cancel."},
+			{Name: tagMessages, Description: "Send a code that you made yourself, and see it arrive."},
+		},
 		Components: &huma.Components{
 			Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 			SecuritySchemes: map[string]*huma.SecurityScheme{securityScheme: {
@@ -57,7 +61,7 @@ func (o operation) describe(registry huma.Registry, body *huma.Schema) *huma.Ope
 	}
 	if strings.Contains(o.path, "{id}") {
 		op.Parameters = append(op.Parameters, &huma.Param{
-			Name: "id", In: "path", Required: true, Description: "The verification's id.",
+			Name: "id", In: "path", Required: true, Description: "The " + strings.TrimSuffix(o.tag, "s") + "'s id.",
 			Schema: &huma.Schema{Type: huma.TypeString}, Example: sampleID,
 		})
 	}
@@ -128,11 +132,17 @@ func (o operation) sharedFaults() []string {
 }
 
 // policyFaults are the refusals of a start that policy makes before anything is
-// written.
+// written, and messageFaults those of a message.
 func policyFaults() []string {
 	return []string{
 		codeNumber, "country_not_allowed", "number_kind", "use_call", "usage_type_unknown", "channel_unsupported",
 		"domain_not_allowed", "client_ip_required", codeClientIP, "session_invalid", "metadata_invalid", "code_length", "locale_invalid",
+	}
+}
+
+func messageFaults() []string {
+	return []string{
+		codeNumber, "country_not_allowed", "number_kind", "use_call", "usage_type_unknown", "client_ip_required", codeClientIP, "locale_invalid", codePayload,
 	}
 }
 

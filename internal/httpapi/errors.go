@@ -31,6 +31,7 @@ const (
 	codeInvalid      = "invalid_request"
 	codeNumber       = "number_invalid"
 	codeClientIP     = "client_ip_invalid"
+	codePayload      = "payload_invalid"
 	codeNoTemplate   = "template_not_found"
 	codeRefused      = "send_rejected"
 	codeLimit        = "rate_limited"
@@ -53,13 +54,13 @@ type fault struct {
 // faultTable has every problem of the API, in the order of statuses.
 func faultTable() []fault {
 	return []fault{
-		{codeMalformed, 400, "The body is not one JSON value in UTF-8, with each name once."},
+		{codeMalformed, 400, "The body is not one JSON value in UTF-8, with each name once and at most 8 deep."},
 		{codeBodyMissing, 400, "The body is empty; it must be a JSON object."},
 		{codeBodyBroken, 400, "The body ended early or its encoding is broken."},
 		{codeIdemKey, 400, "Idempotency-Key must be one value of 1 to 255 visible ASCII characters."},
 		{codeUnauthorized, 401, "Send Authorization: Bearer and an API key that works."},
 		{codeForbidden, 403, "The API key has no scope for this operation."},
-		{codeNotFound, 404, "There is no such verification."},
+		{codeNotFound, 404, "There is no such verification or message."},
 		{codeBodySlow, 408, "The body took too long to arrive."},
 		{codeEnded, 409, "The verification has ended; start a new one."},
 		{codeInFlight, 409, "The first request with this Idempotency-Key is still under way."},
@@ -77,6 +78,7 @@ func faultTable() []fault {
 		{codeClientIP, 422, "client_ip is not an IPv4 or IPv6 address."},
 		{"session_invalid", 422, "The session is longer than 256 bytes."},
 		{"metadata_invalid", 422, "Metadata may have 16 entries, names of 40 bytes and values of 256."},
+		{codePayload, 422, "The payload has no code of at most 64 bytes, is larger than 4096 bytes, or holds what no text can show."},
 		{"code_length", 422, "The code would be too long, or shorter than the service allows."},
 		{"locale_invalid", 422, "The locale is not a BCP 47 language tag."},
 		{codeNoTemplate, 422, "The operator has written no text for this usage type."},
@@ -114,7 +116,7 @@ func invalid(fields ...edge.FieldError) error { return faultError{codeInvalid, f
 // Problem is an error as this API shows it.
 type Problem struct {
 	edge.Problem
-	ID           string `json:"id,omitempty" doc:"Of send_rejected: the verification's id."`
+	ID           string `json:"id,omitempty" doc:"Of send_rejected: the id of the verification or message. None where nothing was made: the number is known to have opted out."`
 	Kind         string `json:"kind,omitempty" doc:"Of send_rejected: why, in words that hold for every provider."`
 	ProviderCode string `json:"provider_code,omitempty" doc:"Of send_rejected: the provider's own code."`
 	Advice       string `json:"advice,omitempty" doc:"Of send_rejected: what to tell the person, in English."`

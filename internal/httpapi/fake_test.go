@@ -24,13 +24,22 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fake is a Verifier whose answers a test gives.
+// domain is what an API asks.
+type domain interface {
+	Verifier
+	Messenger
+}
+
+// fake is a domain whose answers a test gives.
 type fake struct {
 	start  func(verify.StartRequest) (verify.Started, error)
 	resend func(verify.ResendRequest) (verify.Started, error)
 	check  func(verify.CheckRequest) (verify.Checked, error)
 	cancel func(app, id string) (*verify.Verification, time.Time, error)
 	get    func(app, id string) (*verify.Verification, time.Time, error)
+
+	sendMessage func(verify.MessageRequest) (verify.Started, error)
+	getMessage  func(app, id string) (*verify.Verification, error)
 }
 
 func (f *fake) Start(_ context.Context, r verify.StartRequest) (verify.Started, error) {
@@ -51,6 +60,14 @@ func (f *fake) Cancel(_ context.Context, app, id string) (*verify.Verification, 
 
 func (f *fake) Get(_ context.Context, app, id string) (*verify.Verification, time.Time, error) {
 	return f.get(app, id)
+}
+
+func (f *fake) SendMessage(_ context.Context, r verify.MessageRequest) (verify.Started, error) {
+	return f.sendMessage(r)
+}
+
+func (f *fake) GetMessage(_ context.Context, app, id string) (*verify.Verification, error) {
+	return f.getMessage(app, id)
 }
 
 // lockedBuffer is a log that many goroutines write.
@@ -75,18 +92,18 @@ func (l *lockedBuffer) String() string {
 type testAPI struct {
 	*API
 	http.Handler
-	keys       map[string]string // by name: shop, other, reader, revoked
+	keys       map[string]string // by name: shop, other, reader, messages, revoked
 	log        *lockedBuffer
 	keyStorage *access.Memory
 }
 
-func newTestAPI(t testing.TB, v Verifier) *testAPI {
+func newTestAPI(t testing.TB, d domain) *testAPI {
 	t.Helper()
 	ring := testKeyring(t)
 	ta := &testAPI{keys: map[string]string{}, log: &lockedBuffer{}, keyStorage: access.NewMemory()}
 	for name, spec := range map[string]access.Spec{
 		"shop":     {App: "shop", Scopes: []access.Scope{access.ScopeVerify}},
-		"other":    {App: "other", Scopes: []access.Scope{access.ScopeVerify}},
+		"other":    {App: "other", Scopes: []access.Scope{access.ScopeVerify, access.ScopeMessages}},
 		"reader":   {App: "shop", Scopes: []access.Scope{access.ScopeRead}},
 		"messages": {App: "shop", Scopes: []access.Scope{access.ScopeMessages}},
 		"revoked":  {App: "shop"},
@@ -104,7 +121,7 @@ func newTestAPI(t testing.TB, v Verifier) *testAPI {
 		ta.keys[name] = shown.Reveal()
 	}
 	api, err := New(Options{
-		Verifier: v, Authenticator: access.NewAuthenticator(ta.keyStorage, nil), Idem: ring.Idem, Version: "1.2.3",
+		Verifier: d, Messenger: d, Authenticator: access.NewAuthenticator(ta.keyStorage, nil), Idem: ring.Idem, Version: "1.2.3",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -76,6 +76,7 @@ func goldenCases(t *testing.T) []goldenCase {
 				Advice: connector.AdviceNotMobile, Err: errors.New("HTTP 400"),
 			},
 		})),
+		post("start_opted_out", startBody, refuse(optedOut())),
 		post("start_limit", startBody, refuse(&verify.LimitError{Name: "app_number", RetryAfter: 29*time.Second + 1})),
 		post("start_policy", startBody, refuse(&verify.InvalidError{Field: "to", Code: "country_not_allowed", Text: "numbers of this country get no texts"})),
 		post("start_no_template", startBody, refuse(verify.ErrNoTemplate)),
@@ -133,7 +134,7 @@ func goldenCases(t *testing.T) []goldenCase {
 		{name: "compressed_body", method: "POST", path: "/v1/verifications", body: startBody, header: http.Header{"Content-Encoding": {"gzip"}}},
 		{name: "long_idempotency_key", method: "POST", path: "/v1/verifications", body: startBody, header: http.Header{"Idempotency-Key": {strings.Repeat("k", 256)}}},
 	}
-	return cases
+	return append(cases, messageCases(t)...)
 }
 
 func TestGolden(t *testing.T) {
@@ -333,7 +334,7 @@ func TestIdempotencyKeys(t *testing.T) {
 
 func TestBusyKeyStoreIs503(t *testing.T) {
 	t.Parallel()
-	api, err := New(Options{Verifier: &fake{}, Authenticator: busy{}, Idem: testKeyring(t).Idem})
+	api, err := New(Options{Verifier: &fake{}, Messenger: &fake{}, Authenticator: busy{}, Idem: testKeyring(t).Idem})
 	if err != nil {
 		t.Fatal(err)
 	}

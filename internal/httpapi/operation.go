@@ -48,9 +48,11 @@ const (
 // call is one request on its way to the domain.
 type call[B any] struct {
 	caller access.Caller
-	id     string // of the verification in the path
+	id     string // of the verification or message in the path
 	idem   *verify.Idem
 	body   B
+	detach func() *edge.Detached // lets go of the request's connection; nil where that cannot be
+	later  verify.Later          // set by addSend
 }
 
 // add enters an operation whose body is a B: its route and its description.
@@ -64,7 +66,7 @@ func add[B any](a *API, o operation, handle func(ctx context.Context, c *call[B]
 	read := newReader[B](a.document.Components.Schemas, schema)
 	a.routes[route] = func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
-		c := &call[B]{id: r.PathValue("id")}
+		c := &call[B]{id: r.PathValue("id"), detach: func() *edge.Detached { return edge.Detach(w, r) }}
 		var err error
 		if c.caller, err = a.authenticate(r, o.scopes); err == nil && o.body != noBody {
 			err = a.receive(r, o.body, route, func(data []byte, idem *verify.Idem) (err error) {
@@ -78,10 +80,43 @@ func add[B any](a *API, o operation, handle func(ctx context.Context, c *call[B]
 		if err == nil {
 			status, answer, err = handle(ctx, c)
 		}
-		if err != nil {
-			writeError(w, r, err)
-			return
+		write(w, r, status, answer, err)
+	}
+}
+
+// addSend enters an operation that sends a text: send asks the domain for it, and
+// tell makes what that came to into an answer. While a provider takes its time the
+// answer is nobody's (see edge.Detach); tell then has another context than send.
+func addSend[B any](
+	a *API, o operation, send func(ctx context.Context, c *call[B]) (verify.Started, error),
+	tell func(ctx context.Context, st verify.Started, err error) (status int, answer any, _ error),
+) {
+	add(a, o, func(ctx context.Context, c *call[B]) (int, any, error) {
+		c.later = func() func(verify.Started, error) {
+			d := c.detach()
+			if d == nil {
+				return nil
+			}
+			return func(st verify.Started, err error) {
+				d.Answer(func(w http.ResponseWriter, r *http.Request) {
+					status, answer, err := tell(r.Context(), st, err)
+					write(w, r, status, answer, err)
+				})
+			}
 		}
+		st, err := send(ctx, c)
+		return tell(ctx, st, err)
+	})
+}
+
+// write answers with what an operation came to. Where that comes later, somebody
+// else does.
+func write(w http.ResponseWriter, r *http.Request, status int, answer any, err error) {
+	switch {
+	case errors.Is(err, verify.ErrLater):
+	case err != nil:
+		writeError(w, r, err)
+	default:
 		edge.WriteJSON(w, status, "application/json", answer)
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 const unknownText = "it took longer than the service waits, or the answer was lost. The person may have the text; read the verification to learn more."
 
+const unknownMessageText = "it took longer than the service waits, or the answer was lost. The person may have the text; read the message to learn more."
+
 const startText = `Makes a code and sends it as a text. The code is in no answer.
 
 Repeat a request that got no answer with the same ` + "`Idempotency-Key`" + `: it never makes a second text. Keys are remembered for 24 hours.
@@ -18,7 +20,17 @@ With ` + "`session`" + `, a start joins a pending verification of the same app, 
 
 Limits count by number, number prefix, country and client address, each for the app and over all; their defaults are in the operator's configuration. A refusal is 429 and says when to come back, not which limit it was.
 
-A text that the provider refuses for good is 422 ` + "`send_rejected`" + ` with the verification's id; the verification is canceled and nothing is charged to the limits.`
+A text that the provider refuses for good is 422 ` + "`send_rejected`" + ` with the verification's id; the verification is canceled, and the number's own limits are not charged. A number that is known to have opted out gets the same answer without an id: nothing was made.`
+
+const messageText = `Sends a code that the caller made, in the text of its usage type. There is nothing to check afterwards.
+
+A message has the guarantees and the limits of a verification's text: it is written down before it is sent, is repeated only when that is known to be safe, and a stale one is never sent.
+
+` + "`payload`" + ` is what the text's placeholders stand for: ` + "`{{code}}`" + ` is its code, ` + "`{{user.name}}`" + ` the name in its user. Members are strings, numbers, true, false and objects of these, at most 5 deep and 4096 bytes together.
+
+Repeat a request that got no answer with the same ` + "`Idempotency-Key`" + `: it never makes a second text. Keys are remembered for 24 hours.
+
+A text that the provider refuses for good is 422 ` + "`send_rejected`" + ` with the message's id. A number that is known to have opted out gets the same answer without an id: nothing was made.`
 
 const checkText = `Compares what a person typed with the verification's code. Every check counts before it compares; the right code approves the verification once.
 
@@ -101,6 +113,43 @@ func canceledSample() Verification {
 func checkSample() CheckAnswer {
 	v := endedSample()
 	return CheckAnswer{Valid: true, Status: v.Status, AttemptsLeft: v.AttemptsLeft, Verification: v}
+}
+
+func messageSamples() []sample {
+	return []sample{
+		{"code", "The least that is needed.", MessageRequest{
+			To: "+14155552671", UsageType: "SignIn", Payload: Payload{"code": "482913"}, ClientIP: "203.0.113.7",
+		}},
+		{"more placeholders", "Every field.", MessageRequest{
+			To: "+44 20 7946 0018", UsageType: "OrganizationInvitation", Locale: "en-GB", ClientIP: "2001:db8::17",
+			Payload: Payload{"code": "K7-40-QX", "organization": map[string]any{"name": "Shop", "members": 12, "open": true}},
+		}},
+	}
+}
+
+func acceptedMessage() Message {
+	v, at := pendingSample(), sampleTime()
+	return Message{
+		ID: sampleID, To: v.To, UsageType: v.UsageType, Channel: v.Channel, Status: "accepted", CreatedAt: at,
+		Sends: []MessageSend{{Send: v.Sends[0], History: []HistoryEntry{
+			{"sending", at}, {"accepted", at.Add(212 * time.Millisecond)},
+		}}},
+	}
+}
+
+func unknownMessage() Message {
+	m := acceptedMessage()
+	m.Status, m.Sends[0].Send = "unknown", unknownSample().Sends[0]
+	m.Sends[0].History[1] = HistoryEntry{"unknown", sampleTime().Add(10 * time.Second)}
+	return m
+}
+
+func deliveredMessage() Message {
+	m := acceptedMessage()
+	m.Status, m.Sends[0].Status = "delivered", "delivered"
+	m.Sends[0].History = append(m.Sends[0].History,
+		HistoryEntry{"sent", sampleTime().Add(1300 * time.Millisecond)}, HistoryEntry{"delivered", sampleTime().Add(4 * time.Second)})
+	return m
 }
 
 // problemSample is a problem as a client would see it.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -73,8 +74,7 @@ func newService(t testing.TB, box connector.Sender, log io.Writer) *verify.Servi
 	p := verify.DefaultPolicy()
 	p.Countries, p.CodeLength = []string{"US"}, 10
 	s, err := verify.New(verify.Options{
-		Store: memory.New(time.Now), Connector: verify.Connector{Name: "box", Sender: box},
-		Templates: catalog, Keys: testKeyring(t), Policy: p,
+		Store: memory.New(time.Now), Connectors: []verify.Connector{{Name: "box", Sender: box, Templates: catalog}}, Keys: testKeyring(t), Policy: p,
 		Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
@@ -93,8 +93,8 @@ func (ta *testAPI) talk(t testing.TB, key, method, path, body string, header ...
 	t.Helper()
 	r := ta.request(method, path, body)
 	r.Header.Set("Authorization", "Bearer "+ta.keys[key])
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
+	for pair := range slices.Chunk(header, 2) {
+		r.Header.Set(pair[0], pair[1])
 	}
 	status, _, text := ta.do(t, r)
 	answer := map[string]any{}

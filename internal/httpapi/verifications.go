@@ -22,7 +22,7 @@ func (a *API) verifications() {
 	look := []access.Scope{access.ScopeVerify, access.ScopeRead}
 	const path, one = "/v1/verifications", "/v1/verifications/{id}"
 
-	add(a, operation{
+	addSend(a, operation{
 		id: "startVerification", method: http.MethodPost, path: path, tag: tagVerifications, scopes: change, body: requiredBody,
 		summary:     "Start a verification",
 		description: startText,
@@ -33,7 +33,7 @@ func (a *API) verifications() {
 			{200, "A pending verification of the same session was joined; another text was sent only if its time had come.", joinedSample()},
 		},
 		faults: append(policyFaults(), codeNoTemplate, codeRefused, codeLimit),
-	}, a.start)
+	}, a.start, tellStarted(http.StatusCreated))
 	add(a, operation{
 		id: "checkVerification", method: http.MethodPost, path: one + "/check", tag: tagVerifications, scopes: change, body: requiredBody,
 		summary:     "Check a code",
@@ -42,7 +42,7 @@ func (a *API) verifications() {
 		answers:     []reply{{200, "The check was counted. Only valid tells whether the code was right.", checkSample()}},
 		faults:      []string{codeNotFound, codeLimit},
 	}, a.check)
-	add(a, operation{
+	addSend(a, operation{
 		id: "resendVerification", method: http.MethodPost, path: one + "/resend", tag: tagVerifications, scopes: change, body: optionalBody,
 		summary:     "Send another text",
 		description: resendText,
@@ -55,7 +55,7 @@ func (a *API) verifications() {
 			{202, "It is not known yet whether the provider took the text: " + unknownText, unknownSample()},
 		},
 		faults: []string{codeNotFound, codeEnded, "channel_unsupported", codeClientIP, codeNoTemplate, codeRefused, codeLimit},
-	}, a.resend)
+	}, a.resend, tellStarted(http.StatusOK))
 	add(a, operation{
 		id: "getVerification", method: http.MethodGet, path: one, tag: tagVerifications, scopes: look,
 		summary:     "Read a verification",
@@ -72,52 +72,53 @@ func (a *API) verifications() {
 	}, a.cancel)
 }
 
-func (a *API) start(ctx context.Context, c *call[StartRequest]) (int, any, error) {
+func (a *API) start(ctx context.Context, c *call[StartRequest]) (verify.Started, error) {
 	b := &c.body
-	to, err := phone.Parse(b.To)
+	to, err := recipient(b.To)
 	if err != nil {
-		return 0, nil, &verify.InvalidError{Field: "to", Code: codeNumber, Text: strings.TrimPrefix(err.Error(), "phone: ")}
+		return verify.Started{}, err
 	}
 	client, err := clientIP(b.ClientIP)
 	if err != nil {
-		return 0, nil, err
+		return verify.Started{}, err
 	}
-	st, err := a.Verifier.Start(ctx, verify.StartRequest{
+	return a.Verifier.Start(ctx, verify.StartRequest{
 		App: c.caller.App, To: to, Usage: sms.UsageType(b.UsageType), Locale: b.Locale, Channel: verify.Channel(b.Channel),
-		Domain: b.Domain, ClientIP: client, Session: b.Session, CodeLength: b.CodeLength, Metadata: b.Metadata, Idem: c.idem,
+		Domain: b.Domain, ClientIP: client, Session: b.Session, CodeLength: b.CodeLength, Metadata: b.Metadata, Idem: c.idem, Later: c.later,
 	})
-	return a.started(ctx, st, err, http.StatusCreated)
 }
 
-func (a *API) resend(ctx context.Context, c *call[ResendRequest]) (int, any, error) {
+func (a *API) resend(ctx context.Context, c *call[ResendRequest]) (verify.Started, error) {
 	client, err := clientIP(c.body.ClientIP)
 	if err != nil {
-		return 0, nil, err
+		return verify.Started{}, err
 	}
-	st, err := a.Verifier.Resend(ctx, verify.ResendRequest{
-		App: c.caller.App, ID: c.id, Channel: verify.Channel(c.body.Channel), ClientIP: client, Idem: c.idem,
+	return a.Verifier.Resend(ctx, verify.ResendRequest{
+		App: c.caller.App, ID: c.id, Channel: verify.Channel(c.body.Channel), ClientIP: client, Idem: c.idem, Later: c.later,
 	})
-	return a.started(ctx, st, err, http.StatusOK)
 }
 
-// started answers a start or a resend. A replay has the status of the first
-// answer, but for a send that was unknown then and is known by now.
-func (a *API) started(ctx context.Context, st verify.Started, err error, status int) (int, any, error) {
-	if st.Verification != nil {
-		edge.Note(ctx, slog.String("verification", st.Verification.ID))
+// tellStarted answers a start or a resend, with status where the text is on its way.
+// A replay has the status of the first answer, but for a send that was unknown
+// then and is known by now.
+func tellStarted(status int) func(context.Context, verify.Started, error) (int, any, error) {
+	return func(ctx context.Context, st verify.Started, err error) (int, any, error) {
+		if st.Verification != nil {
+			edge.Note(ctx, slog.String("verification", st.Verification.ID))
+		}
+		if err != nil {
+			return 0, nil, err
+		}
+		v := render(st.Verification, st.Now)
+		v.Joined = st.Joined
+		switch {
+		case st.Unknown, !st.Joined && !taken(st.Verification):
+			return http.StatusAccepted, v, nil
+		case st.Joined:
+			return http.StatusOK, v, nil
+		}
+		return status, v, nil
 	}
-	if err != nil {
-		return 0, nil, err
-	}
-	switch {
-	case st.Unknown, !st.Joined && !taken(st.Verification):
-		status = http.StatusAccepted
-	case st.Joined:
-		status = http.StatusOK
-	}
-	v := render(st.Verification, st.Now)
-	v.Joined = st.Joined
-	return status, v, nil
 }
 
 // taken reports whether the provider is known to have taken the newest text.
@@ -160,6 +161,15 @@ func (a *API) cancel(ctx context.Context, c *call[struct{}]) (int, any, error) {
 	}
 	edge.Note(ctx, slog.String("verification", v.ID))
 	return http.StatusOK, render(v, now), nil
+}
+
+// recipient reads the number that a text goes to.
+func recipient(s string) (phone.Number, error) {
+	to, err := phone.Parse(s)
+	if err != nil {
+		return to, &verify.InvalidError{Field: "to", Code: codeNumber, Text: strings.TrimPrefix(err.Error(), "phone: ")}
+	}
+	return to, nil
 }
 
 // clientIP reads an address; the empty string is none. A zone names an

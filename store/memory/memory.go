@@ -1,7 +1,9 @@
 package memory
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sixdigit/sixdigit/verify"
@@ -26,6 +28,7 @@ func New(now func() time.Time) *Store {
 	return &Store{now: now, lock: make(chan struct{}, 1), rows: rows{
 		subjects:      map[verify.SubjectKey]*verify.Subject{},
 		verifications: map[string]*verify.Verification{},
+		due:           map[string]time.Time{},
 		limits:        map[verify.LimitKey]verify.LimitRow{},
 		idems:         map[verify.MAC]verify.IdemRow{},
 	}}
@@ -71,6 +74,25 @@ func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error
 	return v.Clone(), nil
 }
 
+// Due implements verify.Store.
+func (s *Store) Due(ctx context.Context, limit int) ([]string, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	now := s.now()
+	var ids []string
+	for id, at := range s.rows.due {
+		if !at.After(now) {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b string) int {
+		return cmp.Or(s.rows.due[a].Compare(s.rows.due[b]), cmp.Compare(a, b))
+	})
+	return ids[:min(len(ids), max(limit, 0))], nil
+}
+
 // Purge implements verify.Store.
 func (s *Store) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
 	if err := s.enter(ctx); err != nil {
@@ -83,7 +105,13 @@ func (s *Store) Purge(ctx context.Context, before time.Time, limit int) (int, er
 		before = now // what has not ended has not ended
 	}
 	left := limit
-	sweep(s.rows.verifications, &left, func(v *verify.Verification) bool { return v.Ended().Before(before) })
+	sweep(s.rows.verifications, &left, func(v *verify.Verification) bool {
+		over := v.Ended().Before(before) && (v.DueAt().IsZero() || v.Ended().Before(now.Add(-verify.OwedLife)))
+		if over {
+			delete(s.rows.due, v.ID)
+		}
+		return over
+	})
 	sweep(s.rows.subjects, &left, func(u *verify.Subject) bool {
 		return !u.Quiet().After(now) && u.Failed().Before(before)
 	})
@@ -109,6 +137,7 @@ func sweep[K comparable, V any](m map[K]V, left *int, over func(V) bool) {
 type rows struct {
 	subjects      map[verify.SubjectKey]*verify.Subject
 	verifications map[string]*verify.Verification
+	due           map[string]time.Time // those to which something is owed, and when
 	limits        map[verify.LimitKey]verify.LimitRow
 	idems         map[verify.MAC]verify.IdemRow
 }
@@ -136,6 +165,11 @@ func (r rows) Idem(k verify.MAC) (*verify.IdemRow, error) {
 func (r rows) save(c verify.Changes) {
 	for _, v := range c.Verifications {
 		r.verifications[v.ID] = v
+		if at := v.DueAt(); at.IsZero() {
+			delete(r.due, v.ID)
+		} else {
+			r.due[v.ID] = at
+		}
 	}
 	for _, u := range c.Subjects {
 		r.subjects[u.Key] = u

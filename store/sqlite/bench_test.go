@@ -88,7 +88,7 @@ func (l *load) start(ctx context.Context) (string, error) {
 			Status: verify.StatusPending, Salt: verify.Salt(subject[:16]), KeyID: "k1", CodeLength: 6, MaxChecks: 5, MaxSends: 5,
 			CreatedAt: now, ExpiresAt: now.Add(10 * time.Minute), ResendAfter: now.Add(30 * time.Second),
 			Sends: []verify.Send{{ID: id + ".1", Channel: verify.ChannelSMS, Connector: "twilio", Status: connector.StatusSending, Segments: 1,
-				CreatedAt: now, UpdatedAt: now, LeaseUntil: now.Add(30 * time.Second), Epoch: 1}},
+				CreatedAt: now, UpdatedAt: now, LeaseUntil: now.Add(40 * time.Second), NextAt: now.Add(40 * time.Second), Epoch: 1}},
 		}
 		if len(s.Pending) > 4 {
 			s.Pending = s.Pending[1:]
@@ -102,7 +102,7 @@ func (l *load) start(ctx context.Context) (string, error) {
 func (l *load) sent(ctx context.Context, id string) error {
 	_, err := l.store.Do(ctx, verify.Op{ID: id, App: "shop", Decide: func(now time.Time, _ *verify.Subject, v *verify.Verification) (verify.Decision, error) {
 		v.Sends[0].Status, v.Sends[0].UpdatedAt, v.Sends[0].ProviderID = connector.StatusAccepted, now, "SM00000000000000000000000000000000"
-		v.Sends[0].LeaseUntil = time.Time{}
+		v.Sends[0].LeaseUntil, v.Sends[0].NextAt = time.Time{}, now.Add(2*time.Minute)
 		return verify.Decision{Verification: v}, nil
 	}})
 	return err
@@ -182,6 +182,12 @@ func BenchmarkStore(b *testing.B) {
 	b.Run("get", func(b *testing.B) {
 		l.crowd(b, func(ctx context.Context, i int) error {
 			_, err := l.store.Get(ctx, ids[i*7919%len(ids)])
+			return err
+		})
+	})
+	b.Run("due", func(b *testing.B) { // nothing, among all those that will be
+		l.crowd(b, func(ctx context.Context, _ int) error {
+			_, err := l.store.Due(ctx, 64)
 			return err
 		})
 	})

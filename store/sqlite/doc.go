@@ -5,7 +5,7 @@
 //	                   verify.Batch reads rows, applies each operation
 //	                   the changed rows are written, each once
 //	                 COMMIT, synced ──> every Do returns
-//	Get ──> a pool of read-only connections
+//	Get, Due ──> a pool of read-only connections
 //
 // One connection writes. It takes everything that waits as one transaction
 // (package commit), so that the disk's sync is paid once for many operations,

@@ -64,18 +64,29 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	codec := newCodec()
 	s := &Store{
 		pool: pool, codec: codec, now: o.Now,
-		writer: &writer{connector: connector, codec: codec, now: o.Now, bite: purgeBite},
+		writer: &writer{connector: connector, codec: codec, now: o.Now, bite: purgeBite, tick: time.Now},
 	}
 	if err := s.writer.connect(ctx); err != nil {
 		return nil, errors.Join(unavailable("open "+path, err), pool.Close())
 	}
-	s.get, err = pool.PrepareContext(ctx, `SELECT number, data FROM verifications WHERE id = ?`)
-	if err != nil {
+	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(unavailable("open "+path, err), s.writer.close(), pool.Close())
 	}
 	s.queue = commit.New(s.writer.run, commit.Options{Observe: o.Observe})
 	return s, nil
 }
+
+// prepare makes the readers' statements. Closing the pool ends them too.
+func (s *Store) prepare(ctx context.Context) (err error) {
+	if s.get, err = s.pool.PrepareContext(ctx, `SELECT number, data FROM verifications WHERE id = ?`); err != nil {
+		return err
+	}
+	s.due, err = s.pool.PrepareContext(ctx, selectDue)
+	return err
+}
+
+// selectDue says due > 0 because that is what the index is of.
+const selectDue = `SELECT id FROM verifications WHERE due > 0 AND due <= ? ORDER BY due LIMIT ?`
 
 // prepareFile makes the folder and the file with modes that keep others out:
 // the file holds phone numbers. SQLite gives the files beside it the same mode.

@@ -19,6 +19,7 @@ type bite struct {
 	table  int
 	keys   []any
 	before int64 // verifications and failures older than this are over
+	owed   int64 // and so are, with something owed, those older than this
 	now    int64
 }
 
@@ -49,7 +50,7 @@ func (s *Store) Purge(ctx context.Context, before time.Time, limit int) (int, er
 	}
 	removed := 0
 	for table := 0; table < tables && removed < limit; {
-		b := bite{table: table, before: micros(before), now: micros(now)}
+		b := bite{table: table, before: micros(before), owed: micros(now.Add(-verify.OwedLife)), now: micros(now)}
 		var err error
 		if b.keys, err = s.over(ctx, b, limit-removed); err != nil {
 			if ctx.Err() != nil {
@@ -89,7 +90,7 @@ func (s *sweeps) rewind(table int, keys []any, looked int) {
 func (s *Store) over(ctx context.Context, b bite, limit int) ([]any, error) {
 	switch b.table {
 	case tableVerifications:
-		return s.overVerifications(ctx, b.before, b.now, limit)
+		return s.overVerifications(ctx, b, limit)
 	case tableSubjects:
 		return s.sweep(ctx, b, `SELECT key FROM subjects WHERE key > ?1 AND quiet <= ?2 AND failed < ?3 ORDER BY key LIMIT ?4`, limit)
 	case tableLimits:
@@ -103,22 +104,22 @@ func (s *Store) over(ctx context.Context, b bite, limit int) ([]any, error) {
 // young to have ended in time: behind it all are younger. So it reads little
 // more than it returns. A row from the future says nothing about those behind
 // it: a clock was ahead when it was made.
-func (s *Store) overVerifications(ctx context.Context, before, now int64, limit int) (ids []any, err error) {
-	rows, err := s.pool.QueryContext(ctx, `SELECT id, created, ended FROM verifications ORDER BY seq`)
+func (s *Store) overVerifications(ctx context.Context, b bite, limit int) (ids []any, err error) {
+	rows, err := s.pool.QueryContext(ctx, `SELECT id, created, ended, due FROM verifications ORDER BY seq`)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
 	for len(ids) < limit && rows.Next() {
 		var id string
-		var created, ended int64
-		if err := rows.Scan(&id, &created, &ended); err != nil {
+		var created, ended, due int64
+		if err := rows.Scan(&id, &created, &ended, &due); err != nil {
 			return nil, err
 		}
-		if created >= before && created <= now {
+		if created >= b.before && created <= b.now {
 			break
 		}
-		if ended < before {
+		if ended < b.before && (due == 0 || ended < b.owed) {
 			ids = append(ids, id)
 		}
 	}
@@ -180,16 +181,16 @@ type bitten struct {
 func (w *writer) purge(b bite) (done bitten, err error) {
 	const atOnce = 16 // rows between two looks at the clock
 	st := [tables]*stmt{w.stmts.dropVerification, w.stmts.dropSubject, w.stmts.dropLimit, w.stmts.dropIdem}[b.table]
-	for start := time.Now(); done.looked < len(b.keys); {
+	for start := w.tick(); done.looked < len(b.keys); {
 		key := b.keys[done.looked]
-		n, err := st.changed(key, b.before, b.now)
+		n, err := st.changed(key, b.before, b.now, b.owed)
 		if err != nil {
 			return done, err
 		}
 		w.cache.drop(b.table, key)
 		done.looked++
 		done.removed += int(n)
-		if done.looked%atOnce == 0 && time.Since(start) >= w.bite {
+		if done.looked%atOnce == 0 && w.tick().Sub(start) >= w.bite {
 			break
 		}
 	}

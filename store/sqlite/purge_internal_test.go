@@ -70,6 +70,45 @@ func TestABiteEnds(t *testing.T) {
 	}
 }
 
+// TestABiteIsMeasured gives the writer more to delete than fits into a bite, by a
+// clock that is a millisecond later at each look: it stops after the eighth, and
+// has deleted no row more than it looked at.
+func TestABiteIsMeasured(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "measured.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	const rows = 300
+	var charges []verify.Charge
+	b := bite{table: tableLimits, now: micros(time.Now().Add(48 * time.Hour))}
+	for i := range rows {
+		key := verify.LimitKey{byte(i), byte(i >> 8)}
+		charges = append(charges, verify.Charge{Limit: verify.Limit{Burst: 1}, Key: key})
+		b.keys = append(b.keys, key[:])
+	}
+	_, err = s.Do(t.Context(), verify.Op{Decide: func(time.Time, *verify.Subject, *verify.Verification) (verify.Decision, error) {
+		return verify.Decision{Charges: charges}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	looks, at := 0, time.Time{}
+	s.writer.tick = func() time.Time {
+		looks, at = looks+1, at.Add(time.Millisecond)
+		return at
+	}
+	got, err := s.submit(t.Context(), request{purge: &b})
+	if want := (bitten{looked: 8 * 16, removed: 8 * 16}); got != want || err != nil || looks != 1+8 {
+		t.Errorf("a bite came to %+v, %v, %d looks at the clock; want %+v", got, err, looks, want)
+	}
+	var left int
+	if err := s.pool.QueryRow(`SELECT count(*) FROM limits`).Scan(&left); err != nil || left != rows-8*16 {
+		t.Errorf("%d rows are left, %v", left, err)
+	}
+}
+
 // TestABiteLooksAgain asks the writer to delete rows that are not over, as when
 // they changed after they were looked at.
 func TestABiteLooksAgain(t *testing.T) {
@@ -90,7 +129,7 @@ func TestABiteLooksAgain(t *testing.T) {
 					s.BlockedUntil = now.Add(time.Hour)
 				}
 				return verify.Decision{
-					Verification: &verify.Verification{ID: "v", App: "app", Subject: key, CreatedAt: now, ExpiresAt: now.Add(time.Minute)},
+					Verification: &verify.Verification{ID: "v", App: "app", Subject: key, CreatedAt: now, ExpiresAt: now.Add(time.Minute), Sends: []verify.Send{{NextAt: now}}},
 					Subject:      s, Charges: []verify.Charge{{Limit: verify.Limit{Burst: 9, Every: time.Hour}, Key: row}},
 				}, nil
 			}})
@@ -104,12 +143,20 @@ func TestABiteLooksAgain(t *testing.T) {
 		{table: tableLimits, keys: []any{row[:]}},
 		{table: tableIdems, keys: []any{quiet[:]}},
 	} {
-		b.before, b.now = micros(start), micros(time.Now())
+		b.before, b.owed, b.now = micros(start), micros(start), micros(time.Now())
 		result, err := s.submit(t.Context(), request{purge: &b})
 		if want := (bitten{looked: len(b.keys)}); result != want || err != nil {
 			t.Errorf("table %d: %+v, %v; want %+v", b.table, result, err, want)
 		}
 		b.before, b.now = micros(start.Add(24*time.Hour)), micros(start.Add(25*time.Hour))
+		if b.table == tableVerifications {
+			// Something became due after it was looked at.
+			result, err = s.submit(t.Context(), request{purge: &b})
+			if want := (bitten{looked: 1}); result != want || err != nil {
+				t.Errorf("a verification to which something is owed: %+v, %v", result, err)
+			}
+		}
+		b.owed = b.before
 		result, err = s.submit(t.Context(), request{purge: &b})
 		if want := (bitten{looked: len(b.keys), removed: len(b.keys)}); result != want || err != nil {
 			t.Errorf("table %d, a day later: %+v, %v; want %+v", b.table, result, err, want)

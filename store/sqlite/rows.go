@@ -83,7 +83,7 @@ func (w *writer) save(c verify.Changes) error {
 		if err != nil {
 			return err
 		}
-		if err := w.stmts.saveVerification.exec(v.ID, v.To.E164(), micros(v.CreatedAt), micros(v.Ended()), data); err != nil {
+		if err := w.stmts.saveVerification.exec(v.ID, v.To.E164(), micros(v.CreatedAt), micros(v.Ended()), micros(v.DueAt()), data); err != nil {
 			return fmt.Errorf("save a verification: %w", err)
 		}
 	}

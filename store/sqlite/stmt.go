@@ -117,8 +117,8 @@ func (s *stmts) all() map[**stmt]string {
 		&s.limit:        `SELECT value FROM limits WHERE key = ?`,
 		&s.idem:         `SELECT data FROM idems WHERE key = ?`,
 
-		&s.saveVerification: `INSERT INTO verifications (id, number, created, ended, data) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET number = excluded.number, created = excluded.created, ended = excluded.ended, data = excluded.data`,
+		&s.saveVerification: `INSERT INTO verifications (id, number, created, ended, due, data) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET number = excluded.number, created = excluded.created, ended = excluded.ended, due = excluded.due, data = excluded.data`,
 		&s.saveSubject: `INSERT INTO subjects (key, quiet, failed, data) VALUES (?, ?, ?, ?)
 			ON CONFLICT (key) DO UPDATE SET quiet = excluded.quiet, failed = excluded.failed, data = excluded.data`,
 		&s.saveLimit: `INSERT INTO limits (key, value, expires) VALUES (?, ?, ?)
@@ -127,7 +127,7 @@ func (s *stmts) all() map[**stmt]string {
 			ON CONFLICT (key) DO UPDATE SET expires = excluded.expires, data = excluded.data`,
 
 		// A row found to be over may have been changed since: each looks again.
-		&s.dropVerification: `DELETE FROM verifications WHERE id = ?1 AND ended < ?2`,
+		&s.dropVerification: `DELETE FROM verifications WHERE id = ?1 AND ended < ?2 AND (due = 0 OR ended < ?4)`,
 		&s.dropSubject:      `DELETE FROM subjects WHERE key = ?1 AND quiet <= ?3 AND failed < ?2`,
 		&s.dropLimit:        `DELETE FROM limits WHERE key = ?1 AND expires <= ?3`,
 		&s.dropIdem:         `DELETE FROM idems WHERE key = ?1 AND expires <= ?3`,

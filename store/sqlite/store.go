@@ -16,6 +16,7 @@ type Store struct {
 	writer *writer
 	pool   *sql.DB
 	get    *sql.Stmt
+	due    *sql.Stmt
 	codec  *codec
 	now    func() time.Time
 	sweeps sweeps
@@ -59,6 +60,36 @@ func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error
 	}
 }
 
+// Due implements verify.Store. It reads beside the writer, from an index of
+// those to which something is owed.
+func (s *Store) Due(ctx context.Context, limit int) ([]string, error) {
+	ids, err := s.dueBy(ctx, micros(s.now()), limit)
+	switch {
+	case err == nil:
+		return ids, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	default:
+		return nil, unavailable("look for what is due", err)
+	}
+}
+
+func (s *Store) dueBy(ctx context.Context, now int64, limit int) (ids []string, err error) {
+	rows, err := s.due.QueryContext(ctx, now, max(limit, 0)) // less than zero is no limit to SQLite
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
 // Ready writes one row durably, to learn whether the store can keep what it is
 // given. It fails with verify.ErrUnavailable and the cause.
 func (s *Store) Ready(ctx context.Context) error {
@@ -71,5 +102,5 @@ func (s *Store) Close() error {
 	s.queue.Close()
 	// The writer goes last: the last connection to close moves the log into the
 	// database file, which those of the pool may not.
-	return errors.Join(s.get.Close(), s.pool.Close(), s.writer.close())
+	return errors.Join(s.get.Close(), s.due.Close(), s.pool.Close(), s.writer.close())
 }

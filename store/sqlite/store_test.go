@@ -238,8 +238,9 @@ func TestObserveAndClose(t *testing.T) {
 	}
 	_, doErr := s.Do(t.Context(), count("a"))
 	_, getErr := s.Get(t.Context(), "a")
+	_, dueErr := s.Due(t.Context(), 5)
 	_, purgeErr := s.Purge(t.Context(), time.Now(), 5)
-	for what, err := range map[string]error{"Do": doErr, "Get": getErr, "Purge": purgeErr, "Ready": s.Ready(t.Context())} {
+	for what, err := range map[string]error{"Do": doErr, "Get": getErr, "Due": dueErr, "Purge": purgeErr, "Ready": s.Ready(t.Context())} {
 		if !errors.Is(err, verify.ErrUnavailable) {
 			t.Errorf("%s after Close: %v", what, err)
 		}

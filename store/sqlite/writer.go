@@ -18,7 +18,8 @@ type writer struct {
 	connector driver.Connector
 	codec     *codec
 	now       func() time.Time
-	bite      time.Duration // for how long one Purge may hold up the others
+	bite      time.Duration    // for how long one Purge may hold up the others
+	tick      func() time.Time // measures it
 
 	conn  driver.Conn // nil when it has to be made anew
 	stmts stmts

@@ -22,6 +22,15 @@ type modelVerification struct {
 	born  time.Time
 	rev   int
 	ended time.Time
+	due   time.Time
+}
+
+// end is when the verification ended or is to end.
+func (v *modelVerification) end() time.Time {
+	if v.ended.IsZero() {
+		return v.born.Add(life)
+	}
+	return v.ended
 }
 
 type modelSubject struct {
@@ -40,7 +49,7 @@ type modelIdem struct {
 type event struct {
 	at   time.Time
 	what eventKind
-	of   time.Time // of a refund: when the charge was made
+	of   time.Time // of a refund: when the charge was made; of a guard: until when it is closed
 }
 
 type eventKind int
@@ -49,6 +58,7 @@ const (
 	taken eventKind = iota
 	refunded
 	cleared
+	closed
 )
 
 func newModel() *model {
@@ -65,6 +75,7 @@ func (m *model) verification(id string) *verify.Verification {
 		return nil
 	}
 	v := verification(id, mv.key, mv.born, mv.rev)
+	owe(v, mv.due)
 	if !mv.ended.IsZero() {
 		v.Status, v.EndedAt = verify.StatusExhausted, mv.ended
 	}
@@ -91,10 +102,7 @@ func (m *model) purge(before, now time.Time) {
 		before = now
 	}
 	maps.DeleteFunc(m.verifications, func(_ string, v *modelVerification) bool {
-		if v.ended.IsZero() {
-			return v.born.Add(life).Before(before)
-		}
-		return v.ended.Before(before)
+		return v.end().Before(before) && (v.due.IsZero() || v.end().Before(now.Add(-24*time.Hour)))
 	})
 	maps.DeleteFunc(m.subjects, func(_ verify.SubjectKey, s *modelSubject) bool {
 		open := slices.ContainsFunc(s.pending, func(p verify.Pending) bool { return p.ExpiresAt.After(now) })
@@ -102,9 +110,27 @@ func (m *model) purge(before, now time.Time) {
 	})
 }
 
-// wait is for how long a limit refuses another charge, given what happened.
-func wait(l verify.Limit, events []event, now time.Time) time.Duration {
-	if l.Every == 0 {
+// dueTimes are when the verifications are due that are due by now, the longest
+// due first.
+func (m *model) dueTimes(now time.Time) (times []time.Time) {
+	for _, v := range m.verifications {
+		if !v.due.IsZero() && !v.due.After(now) {
+			times = append(times, v.due)
+		}
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	return times
+}
+
+// wait is for how long another charge is refused, given what happened.
+func wait(c verify.Charge, events []event, now time.Time) time.Duration {
+	l := c.Limit
+	switch {
+	case c.Guard && len(events) == 0:
+		return 0
+	case c.Guard:
+		return max(0, events[len(events)-1].of.Sub(now)) // the zero time where it was cleared
+	case l.Every == 0:
 		return waitDaily(l, events, now)
 	}
 	// A bucket that holds Burst charges and leaks one every Every.

@@ -49,13 +49,13 @@ func (h *harness) gone(t *testing.T, ids ...string) {
 
 func testPurge(t *testing.T, h *harness) {
 	key, born := subjectKey("s"), h.clock().Truncate(time.Microsecond)
-	ended := func(id string, at time.Time) {
+	endedAt := func(id string, at time.Time) {
 		v := verification(id, key, born, 0)
 		v.Status, v.EndedAt = verify.StatusApproved, at
 		h.do(t, verify.Op{Subject: key, Decide: decide(verify.Decision{Verification: v})})
 	}
-	ended("early", born.Add(time.Minute))
-	ended("late", born.Add(3*time.Minute))
+	endedAt("early", born.Add(time.Minute))
+	endedAt("late", born.Add(3*time.Minute))
 	h.do(t, start("expiring", key))
 	charge := verify.Charge{Limit: verify.Limit{Name: "l", Burst: 5, Every: time.Hour}, Key: limitKey("l")}
 	daily := verify.Charge{Limit: verify.Limit{Name: "d", Burst: 1}, Key: limitKey("d")}

@@ -18,7 +18,11 @@ func testModel(t *testing.T, h *harness) {
 	round := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		round++
-		m := &machine{h: h, model: newModel(), round: round}
+		// What an earlier round left would be found by this one's purges and be
+		// due to it.
+		h.pass(40 * 24 * time.Hour)
+		h.purge(rt, h.clock(), 1000)
+		m := &machine{h: h, model: newModel(), round: round, guard: guardOf(fmt.Sprintf("g/%d", round))}
 		for _, name := range []string{"p2", "p3", "d2"} {
 			limit := verify.Limit{Name: name, Burst: int(name[1] - '0'), Every: time.Minute}
 			if name[0] == 'd' {
@@ -26,6 +30,7 @@ func testModel(t *testing.T, h *harness) {
 			}
 			m.charges = append(m.charges, verify.Charge{Limit: limit, Key: limitKey("%s/%d", name, round)})
 		}
+		m.all = append(slices.Clone(m.charges), m.guard)
 		rt.Repeat(map[string]func(*rapid.T){
 			"":             m.compare,
 			"on a subject": m.onSubject,
@@ -33,10 +38,8 @@ func testModel(t *testing.T, h *harness) {
 			"time passes":  m.timePasses,
 			"purge":        m.purge,
 			"restart":      m.restart,
+			"what is due":  m.whatIsDue,
 		})
-		// What is left would be found by the next round's purges.
-		h.pass(40 * 24 * time.Hour)
-		h.purge(rt, h.clock(), 1000)
 	})
 }
 
@@ -46,7 +49,9 @@ type machine struct {
 	round   int
 	made    int
 	ids     []string
-	charges []verify.Charge
+	charges []verify.Charge // of limits
+	guard   verify.Charge
+	all     []verify.Charge
 }
 
 func (m *machine) now() time.Time { return m.h.clock().UTC().Truncate(time.Microsecond) }
@@ -80,6 +85,30 @@ func (m *machine) compare(t *rapid.T) {
 	}
 }
 
+// whatIsDue asks for some of what is due. Those that are due at one time may come
+// in any order.
+func (m *machine) whatIsDue(t *rapid.T) {
+	limit := rapid.SampledFrom([]int{1, 2, 3, 100}).Draw(t, "limit")
+	ids, err := m.h.store.Due(t.Context(), limit)
+	if err != nil {
+		t.Fatalf("Due: %v", err)
+	}
+	var times []time.Time
+	for _, id := range ids {
+		v, ok := m.model.verifications[id]
+		if !ok {
+			t.Fatalf("%s is due, and is not there", id)
+		}
+		times = append(times, v.due)
+	}
+	want := m.model.dueTimes(m.now())
+	same(t, "when they are due", times, want[:min(len(want), limit)])
+	slices.Sort(ids)
+	if n := len(slices.Compact(ids)); n != len(times) {
+		t.Fatalf("%d of %d are due twice", len(times)-n, len(times))
+	}
+}
+
 func (m *machine) key(t *rapid.T) verify.SubjectKey {
 	return subjectKey("s%d/%d", rapid.IntRange(1, 2).Draw(t, "subject"), m.round)
 }
@@ -99,64 +128,6 @@ func (m *machine) onID(t *rapid.T) {
 		op.App = "another"
 	}
 	m.run(t, op)
-}
-
-// plan is what an operation will do, drawn before it runs: Decide may run again.
-type plan struct {
-	idem    verify.IdemState
-	makes   string // a new verification
-	revises bool   // the one at hand
-	ends    bool
-	fails   int // added to the subject's failures; -1 writes nothing
-	charges []verify.Charge
-	refunds []verify.Charge
-	clears  []verify.LimitKey
-	settles *verify.Settlement
-	fate    string
-}
-
-func (m *machine) plan(t *rapid.T, op *verify.Op) plan {
-	keys := []verify.MAC{mac("k1/%d", m.round), mac("k2/%d", m.round)}
-	if rapid.IntRange(0, 2).Draw(t, "has a key") == 0 {
-		op.Idem = &verify.Idem{Key: rapid.SampledFrom(keys).Draw(t, "key"), Body: mac("%d", rapid.IntRange(1, 2).Draw(t, "body"))}
-	}
-	pick := rapid.SliceOfN(rapid.SampledFrom(m.charges), 0, 3)
-	p := plan{
-		revises: rapid.Bool().Draw(t, "revises"), ends: rapid.IntRange(0, 3).Draw(t, "ends") == 0,
-		fails: rapid.IntRange(-1, 1).Draw(t, "fails"), charges: pick.Draw(t, "charges"), refunds: pick.Draw(t, "refunds"),
-		fate: rapid.SampledFrom([]string{"done", "done", "done", "error", "panic"}).Draw(t, "fate"),
-	}
-	for i := range p.refunds {
-		if ago := rapid.IntRange(0, 300).Draw(t, "seconds ago"); ago > 0 {
-			p.refunds[i].At = m.now().Add(-time.Duration(ago) * time.Second)
-		}
-	}
-	if rapid.IntRange(0, 5).Draw(t, "clears") == 0 {
-		p.clears = []verify.LimitKey{rapid.SampledFrom(m.charges).Draw(t, "cleared").Key}
-	}
-	if op.ID == "" && rapid.Bool().Draw(t, "makes") {
-		m.made++
-		p.makes = fmt.Sprintf("v%d/%d", m.made, m.round)
-		m.ids = append(m.ids, p.makes)
-	}
-	p.idem = m.state(t, op, p)
-	// A settlement is for another operation's key.
-	settled := rapid.SampledFrom(keys).Draw(t, "settled")
-	if (op.Idem == nil || op.Idem.Key != settled) && rapid.IntRange(0, 3).Draw(t, "settles") == 0 {
-		p.settles = &verify.Settlement{Key: settled, IdemState: m.state(t, op, p)}
-	}
-	return p
-}
-
-func (m *machine) state(t *rapid.T, op *verify.Op, p plan) verify.IdemState {
-	s := verify.IdemState{ID: op.ID, Outcome: rapid.SampledFrom([]string{"", "sent"}).Draw(t, "outcome")}
-	if p.makes != "" {
-		s.ID = p.makes
-	}
-	if rapid.Bool().Draw(t, "stays open") {
-		s.OpenUntil = m.now().Add(time.Minute)
-	}
-	return s
 }
 
 // run does an operation on both sides.
@@ -203,38 +174,6 @@ func (m *machine) run(t *rapid.T, op verify.Op) {
 		t.Fatalf("Do = %v, %v", result, err)
 	}
 	m.commit(op, p, want)
-}
-
-func (p plan) decide(now time.Time, s *verify.Subject, v *verify.Verification) (verify.Decision, error) {
-	d := verify.Decision{Result: "done", Charges: p.charges, Refunds: p.refunds, Clear: p.clears, Idem: p.idem, Settle: p.settles}
-	switch p.fate {
-	case "error":
-		scribble(s, v)
-		d.Verification, d.Subject = v, s
-		return d, errDecide
-	case "panic":
-		scribble(s, v)
-		panic(s)
-	}
-	switch {
-	case p.makes != "":
-		d.Verification = verification(p.makes, s.Key, now, 0)
-		s.Pending = append(s.Pending, verify.Pending{ID: p.makes, Session: d.Verification.Session, ExpiresAt: d.Verification.ExpiresAt})
-		d.Subject = s
-	case p.revises && v != nil:
-		d.Verification = verification(v.ID, v.Subject, v.CreatedAt, v.Generation+1)
-		if p.ends || !v.EndedAt.IsZero() {
-			d.Verification.Status, d.Verification.EndedAt = verify.StatusExhausted, now
-		}
-	}
-	if p.fails >= 0 {
-		s.Failures += p.fails
-		if p.fails > 0 {
-			s.FailedAt = now
-		}
-		d.Subject = s
-	}
-	return d, nil
 }
 
 // replays tells whether the idempotency key answers, and checks the answer.
@@ -293,6 +232,9 @@ func (m *machine) happen(p plan, n int) map[verify.LimitKey][]event {
 	for _, k := range p.clears {
 		events[k] = append(events[k], event{at: m.now(), what: cleared})
 	}
+	if !p.closes.IsZero() {
+		events[p.guard] = append(events[p.guard], event{at: m.now(), what: closed, of: p.closes})
+	}
 	for _, c := range p.refunds {
 		of := c.At
 		if of.IsZero() {
@@ -301,7 +243,7 @@ func (m *machine) happen(p plan, n int) map[verify.LimitKey][]event {
 		events[c.Key] = append(events[c.Key], event{at: m.now(), what: refunded, of: of})
 	}
 	for _, c := range p.charges[:n] {
-		if wait(c.Limit, events[c.Key], m.now()) == 0 {
+		if !c.Guard && wait(c, events[c.Key], m.now()) == 0 {
 			events[c.Key] = append(events[c.Key], event{at: m.now(), what: taken})
 		}
 	}
@@ -311,7 +253,7 @@ func (m *machine) happen(p plan, n int) map[verify.LimitKey][]event {
 // refused is the limit that refuses the plan for longest; no wait is none.
 func (m *machine) refused(p plan) (name string, longest time.Duration) {
 	for i, c := range p.charges {
-		if w := wait(c.Limit, m.happen(p, i)[c.Key], m.now()); w > longest {
+		if w := wait(c, m.happen(p, i)[c.Key], m.now()); w > longest {
 			name, longest = c.Limit.Name, w
 		}
 	}
@@ -323,11 +265,12 @@ func (m *machine) commit(op verify.Op, p plan, was seen) {
 	now := m.now()
 	m.model.events = m.happen(p, len(p.charges))
 	if p.makes != "" {
-		m.model.verifications[p.makes] = &modelVerification{key: was.S.Key, born: now}
+		m.model.verifications[p.makes] = &modelVerification{key: was.S.Key, born: now, due: p.due(now)}
 		was.S.Pending = append(was.S.Pending, verify.Pending{ID: p.makes, Session: mac("session of %s", p.makes), ExpiresAt: now.Add(life)})
 	} else if p.revises && was.V != nil {
 		v := m.model.verifications[was.V.ID]
 		v.rev++
+		v.due = p.due(now)
 		if p.ends || !v.ended.IsZero() {
 			v.ended = now
 		}

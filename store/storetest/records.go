@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -28,15 +29,16 @@ func number(i int) phone.Number {
 	return n
 }
 
-// verification builds a record with every field set, at its rev-th revision. It
-// is built anew each time, so that nothing can be shared by accident. Its times
-// are in UTC, as a store must return them.
+// verification builds a record at its rev-th revision; from the first on every
+// field is set but for those that end it (ended). It is built anew each time, so
+// that nothing can be shared by accident. Its times are in UTC, as a store must
+// return them.
 func verification(id string, subject verify.SubjectKey, created time.Time, rev int) *verify.Verification {
 	created = created.UTC().Truncate(time.Microsecond)
 	v := &verify.Verification{
 		ID: id, App: appOf(id), Subject: subject, To: number(len(id)), Usage: usage, Locale: "pt-BR",
 		Channel: verify.ChannelSMS, Status: verify.StatusPending, Test: rev%2 == 1, Domain: "example.com",
-		Session: mac("session of %s", id), Salt: verify.Salt{1, 2, 3, 255}, KeyID: "k1", Generation: rev, CodeLength: 6,
+		Session: mac("session of %s", id), Network: mac("network of %s", id), Salt: verify.Salt{1, 2, 3, 255}, KeyID: "k1", Generation: rev, CodeLength: 6,
 		Checks: rev, MaxChecks: 5, MaxSends: 5,
 		CreatedAt: created, ExpiresAt: created.Add(life), ResendAfter: created.Add(30 * time.Second),
 		Metadata: map[string]string{"revision": fmt.Sprint(rev), "quote": `"<&>\ é`},
@@ -48,8 +50,68 @@ func verification(id string, subject verify.SubjectKey, created time.Time, rev i
 			ProviderID: "SM1", Generation: n, Segments: 1, CreatedAt: at, UpdatedAt: at, LeaseUntil: at.Add(time.Minute), Epoch: 1,
 			Error: &verify.SendFault{Kind: connector.KindGeo, ProviderCode: fmt.Sprint(21408 + n), Advice: "try_later"},
 		})
+		if n == 0 {
+			continue
+		}
+		v.Supplied, v.Sealed = true, fmt.Appendf(nil, "sealed\x00\xff%d", n)
+		s := &v.Sends[n]
+		s.Status, s.LeaseUntil = connector.StatusSending, time.Time{} // parked: what is sealed stays
+		s.NextAt, s.Tries, s.PostedAt, s.LookedAt = at.Add(time.Hour), n, at.Add(time.Second), at.Add(2*time.Second)
+		s.Guess, s.Feedback = true, verify.FeedbackOwed
+		s.History = []verify.Heard{{Status: connector.StatusSending, At: at}, {Status: connector.StatusSent, At: at.Add(time.Minute)}}
 	}
 	return v
+}
+
+// ended ends a record.
+func ended(v *verify.Verification) *verify.Verification {
+	v.Status, v.Reason, v.EndedAt = verify.StatusCanceled, verify.ReasonCaller, v.CreatedAt.Add(time.Minute)
+	return v
+}
+
+// fields hands every exported field of a record to f, and what pointers and
+// slices lead to, under the same name for all of a slice.
+func fields(name string, v reflect.Value, f func(name string, v reflect.Value)) {
+	f(name, v)
+	switch {
+	case v.Kind() == reflect.Pointer && !v.IsNil():
+		fields(name, v.Elem(), f)
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		for i := range v.Len() {
+			fields(name, v.Index(i), f)
+		}
+	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]() && v.Type() != reflect.TypeFor[phone.Number]():
+		for i := range v.NumField() {
+			if field := v.Type().Field(i); field.IsExported() {
+				fields(name+"."+field.Name, v.Field(i), f)
+			}
+		}
+	}
+}
+
+// abroad moves every time of a record to another zone, and off the microsecond.
+func abroad[T any](record *T) *T {
+	fields("", reflect.ValueOf(record), func(_ string, v reflect.Value) {
+		if at, ok := v.Interface().(time.Time); ok && !at.IsZero() {
+			v.Set(reflect.ValueOf(at.Add(999 * time.Nanosecond).In(elsewhere())))
+		}
+	})
+	return record
+}
+
+// allSet fails for each field that is zero throughout: one that is added to the
+// records shall be added to the suite.
+func allSet(t *testing.T, records ...any) {
+	t.Helper()
+	set := map[string]bool{}
+	for _, r := range records {
+		fields(reflect.TypeOf(r).String(), reflect.ValueOf(r), func(name string, v reflect.Value) { set[name] = set[name] || !v.IsZero() })
+	}
+	for name, ok := range set {
+		if !ok {
+			t.Errorf("the suite sets no %s", name)
+		}
+	}
 }
 
 // subject builds a record with every field set.
@@ -58,6 +120,8 @@ func subject(key verify.SubjectKey, now time.Time, ids ...string) *verify.Subjec
 	s := &verify.Subject{Key: key, Failures: 3, FailedAt: now, BlockedUntil: now.Add(time.Minute)}
 	for _, id := range ids {
 		s.Pending = append(s.Pending, verify.Pending{ID: id, Session: mac("session of %s", id), ExpiresAt: now.Add(life)})
+		s.Held = append(s.Held, verify.Hold{Send: id + ".1", Connector: "twilio", Until: now.Add(life / 2), Sending: true})
+		s.Taken = append(s.Taken, verify.Taken{Send: id + ".2", ProviderID: "SM1", At: now})
 	}
 	return s
 }
@@ -79,6 +143,12 @@ func scribble(s *verify.Subject, v *verify.Verification) {
 		for i := range s.Pending {
 			s.Pending[i].ID = "scribbled"
 		}
+		for i := range s.Held {
+			s.Held[i].Connector = "scribbled"
+		}
+		for i := range s.Taken {
+			s.Taken[i].ProviderID = "scribbled"
+		}
 	}
 	if v == nil {
 		return
@@ -88,8 +158,13 @@ func scribble(s *verify.Subject, v *verify.Verification) {
 	if v.Metadata != nil {
 		v.Metadata["revision"] = "scribbled"
 	}
+	copy(v.Sealed, "scribbled")
 	for i := range v.Sends {
 		v.Sends[i].ProviderID = "scribbled"
+		v.Sends[i].NextAt = v.CreatedAt.Add(-time.Hour)
+		for n := range v.Sends[i].History {
+			v.Sends[i].History[n].Status = "scribbled"
+		}
 		if v.Sends[i].Error != nil {
 			v.Sends[i].Error.Kind = "scribbled"
 		}
@@ -113,26 +188,17 @@ func testNotFound(t *testing.T, h *harness) {
 func testRecords(t *testing.T, h *harness) {
 	key := subjectKey("s")
 	born := h.clock()
-	zoned := verification("a", key, born, 2)
-	zoned.CreatedAt, zoned.ExpiresAt, zoned.ResendAfter = zoned.CreatedAt.In(elsewhere()), zoned.ExpiresAt.In(elsewhere()), zoned.ResendAfter.In(elsewhere())
-	for i := range zoned.Sends {
-		s := &zoned.Sends[i]
-		s.CreatedAt, s.UpdatedAt, s.LeaseUntil = s.CreatedAt.In(elsewhere()), s.UpdatedAt.In(elsewhere()), s.LeaseUntil.In(elsewhere())
-	}
-	zonedSubject := subject(key, born, "a", "b")
-	zonedSubject.FailedAt, zonedSubject.BlockedUntil = zonedSubject.FailedAt.In(elsewhere()), zonedSubject.BlockedUntil.In(elsewhere())
-	for i := range zonedSubject.Pending {
-		zonedSubject.Pending[i].ExpiresAt = zonedSubject.Pending[i].ExpiresAt.In(elsewhere())
-	}
-	h.do(t, verify.Op{Subject: key, Decide: decide(verify.Decision{Verification: zoned, Subject: zonedSubject})})
+	full := func() *verify.Verification { return ended(verification("a", key, born, 3)) }
+	allSet(t, full(), subject(key, born, "a"))
+	h.do(t, verify.Op{Subject: key, Decide: decide(verify.Decision{Verification: abroad(full()), Subject: abroad(subject(key, born, "a", "b"))})})
 	for _, when := range []string{"at once", "after a restart"} {
 		got, err := h.store.Get(t.Context(), "a")
 		if err != nil {
 			t.Fatalf("%s: %v", when, err)
 		}
-		same(t, when+", Get", got, verification("a", key, born, 2))
+		same(t, when+", Get", got, full())
 		op := h.look(t, "a")
-		same(t, when+", the operation's verification", op.V, verification("a", key, born, 2))
+		same(t, when+", the operation's verification", op.V, full())
 		same(t, when+", the operation's subject", op.S, subject(key, born, "a", "b"))
 		h.restart()
 	}
@@ -143,9 +209,55 @@ func testRecords(t *testing.T, h *harness) {
 	}
 	h.do(t, verify.Op{Subject: subjectKey("t"), Decide: decide(verify.Decision{Verification: bare()})})
 	same(t, "a bare record", h.look(t, "bare"), seen{h.clock().UTC().Truncate(time.Microsecond), &verify.Subject{Key: subjectKey("t")}, bare()})
-	h.do(t, verify.Op{ID: "a", App: appOf("a"), Decide: decide(verify.Decision{Verification: verification("a", key, born, 3)})})
-	same(t, "a second writing", h.look(t, "a").V, verification("a", key, born, 3))
+	h.do(t, verify.Op{ID: "a", App: appOf("a"), Decide: decide(verify.Decision{Verification: verification("a", key, born, 2)})})
+	same(t, "a second writing", h.look(t, "a").V, verification("a", key, born, 2))
 	same(t, "the subject of it", h.look(t, "a").S, subject(key, born, "a", "b"))
+}
+
+func testAnyApp(t *testing.T, h *harness) {
+	key, born := subjectKey("s"), h.clock()
+	h.do(t, start("a", key))
+	for _, app := range []string{"", "another", appOf("a")} {
+		got := h.peek(t, verify.Op{ID: "a", App: app, AnyApp: true})
+		same(t, "any app's verification", got.V, verification("a", key, born, 0))
+		if len(got.S.Pending) != 1 || got.S.Key != key {
+			t.Errorf("its subject: %+v", got.S)
+		}
+	}
+	h.failing(t, verify.Op{ID: "nobody", AnyApp: true, Decide: decide(verify.Decision{})}, verify.ErrNotFound)
+	got := h.do(t, verify.Op{ID: "a", AnyApp: true, Decide: decide(verify.Decision{Result: "done", Verification: verification("a", key, born, 1)})})
+	if got != "done" {
+		t.Errorf("Do = %v", got)
+	}
+	same(t, "written for any app", h.look(t, "a").V, verification("a", key, born, 1)) // it is its app's as before
+	h.failing(t, verify.Op{ID: "a", App: "another", Decide: decide(verify.Decision{})}, verify.ErrNotFound)
+}
+
+// testFormer lets one operation write two verifications: the one at hand and
+// the one that takes its place.
+func testFormer(t *testing.T, h *harness) {
+	key, born := subjectKey("s"), h.clock()
+	h.do(t, start("a", key))
+	replace := func(err error) verify.Op {
+		return verify.Op{Subject: key, Session: mac("session of a"), Decide: func(now time.Time, s *verify.Subject, v *verify.Verification) (verify.Decision, error) {
+			d, _ := start("b", key).Decide(now, s, nil)
+			d.Former = ended(v)
+			owe(d.Former, now)
+			return d, err
+		}}
+	}
+	h.failing(t, replace(errDecide), errDecide)
+	same(t, "after an error", h.look(t, "a").V, verification("a", key, born, 0))
+	h.gone(t, "b")
+	h.do(t, replace(nil))
+	want := ended(verification("a", key, born, 0))
+	owe(want, h.clock())
+	for range 2 {
+		same(t, "the former", h.look(t, "a").V, want.Clone())
+		same(t, "the new one", h.look(t, "b").V, verification("b", key, born, 0))
+		h.due(t, 10, "a")
+		h.restart()
+	}
 }
 
 func testClock(t *testing.T, h *harness) {

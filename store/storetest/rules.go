@@ -159,6 +159,55 @@ func testSettlement(t *testing.T, h *harness) {
 	}
 }
 
+// testForget drops idempotency keys, as when nothing came of the call: it may be
+// made again. But a key that stands for something else by now stays.
+func testForget(t *testing.T, h *harness) {
+	keep := func(k, id, outcome string) verify.Op {
+		return verify.Op{Subject: subjectKey("s"), Idem: &verify.Idem{Key: mac("%s", k), Body: mac("body")},
+			Decide: decide(verify.Decision{Result: "ran", Idem: verify.IdemState{ID: id, Outcome: outcome}})}
+	}
+	forget := func(k string) {
+		t.Helper()
+		h.do(t, verify.Op{Subject: subjectKey("t"), Decide: decide(verify.Decision{
+			Settle: &verify.Settlement{Key: mac("%s", k), IdemState: verify.IdemState{ID: "a", Outcome: "sent"}, Forget: true},
+		})})
+	}
+	kept := func(k string, want bool) {
+		t.Helper()
+		h.restart()
+		result := h.do(t, keep(k, "again", ""))
+		if _, replayed := result.(*verify.Replayed); replayed != want {
+			t.Errorf("the key %s is kept: %t, want %t", k, replayed, want)
+		}
+	}
+	for k, state := range map[string]verify.IdemState{
+		"another id": {ID: "b", Outcome: "sent"}, "another outcome": {ID: "a", Outcome: "join"}, "no outcome": {ID: "a"},
+	} {
+		h.do(t, keep(k, state.ID, state.Outcome))
+		forget(k)
+		kept(k, true)
+	}
+	h.do(t, keep("right", "a", "sent"))
+	forget("right")
+	forget("right") // it may run again
+	kept("right", false)
+	forget("right") // late: the key is another call's by now
+	kept("right", true)
+	forget("never kept")
+	kept("never kept", false)
+
+	h.do(t, keep("forgotten", "a", "sent"))
+	forget("forgotten")
+	if n := h.purge(t, h.clock(), 100); n != 1 {
+		t.Errorf("%d rows purged, want the forgotten key", n)
+	}
+	// A day old, it is forgotten already, and must not come back for one.
+	h.do(t, keep("old", "a", "sent"))
+	h.pass(24 * time.Hour)
+	forget("old")
+	kept("old", false)
+}
+
 func testRefusalsAreNotKept(t *testing.T, h *harness) {
 	charge := verify.Charge{Limit: verify.Limit{Name: "l", Burst: 1, Every: time.Minute}, Key: limitKey("l")}
 	op := verify.Op{Subject: subjectKey("s"), Decide: decide(verify.Decision{Result: "ran", Charges: []verify.Charge{charge}})}

@@ -1,0 +1,191 @@
+package callback
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/sixdigit/sixdigit/connector"
+	"github.com/sixdigit/sixdigit/internal/edge"
+	"github.com/sixdigit/sixdigit/verify"
+)
+
+// retryAfter is for whoever reads it. Twilio repeats in its own time.
+const retryAfter = time.Second
+
+// emptyTwiML answers a reply with no text
+// (https://www.twilio.com/docs/messaging/twiml).
+const emptyTwiML = "<Response></Response>"
+
+// Errors of the handler itself.
+var (
+	errNoConnector = errors.New("callback: no such connector")
+	errTooLarge    = errors.New("callback: the body is too large")
+	errSlow        = errors.New("callback: the body took too long to arrive")
+	errBroken      = errors.New("callback: the body ended early or its encoding is broken")
+)
+
+// request is one request as far as its path tells.
+type request struct {
+	connector, kind string
+	// take reads and records; nil where the connector has no parser for it.
+	take   func(context.Context, connector.Inbound) error
+	answer string // TwiML; "" is 204
+}
+
+func (c *Callbacks) status(w http.ResponseWriter, r *http.Request) {
+	name, send := r.PathValue("connector"), r.PathValue("send")
+	source, known := c.options.Sources[name]
+	q := request{connector: label(name, known), kind: KindStatus}
+	if source.Status != nil {
+		q.take = func(ctx context.Context, in connector.Inbound) error {
+			update, err := source.Status.ParseStatus(in)
+			if err != nil {
+				return err
+			}
+			if err := c.options.Recorder.RecordDelivery(ctx, name, send, update); err != nil {
+				return recorderError{err}
+			}
+			edge.Note(ctx, slog.String("send", send)) // it exists, so the word is ours
+			return nil
+		}
+	}
+	c.handle(w, r, q)
+}
+
+func (c *Callbacks) reply(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("connector")
+	source, known := c.options.Sources[name]
+	q := request{connector: label(name, known), kind: KindReply, answer: emptyTwiML}
+	if source.Replies != nil {
+		q.take = func(ctx context.Context, in connector.Inbound) error {
+			reply, err := source.Replies.ParseReply(in)
+			if err != nil {
+				return err
+			}
+			if err := c.options.Recorder.RecordReply(ctx, name, reply); err != nil {
+				return recorderError{err}
+			}
+			return nil
+		}
+	}
+	c.handle(w, r, q)
+}
+
+// label keeps a client from choosing words for our metrics and log.
+func label(name string, known bool) string {
+	if !known {
+		return ""
+	}
+	return name
+}
+
+// handle is the way that both kinds go.
+func (c *Callbacks) handle(w http.ResponseWriter, r *http.Request, q request) {
+	ctx := r.Context()
+	result := ResultUnavailable // of a panic, which edge answers
+	defer func() {
+		edge.Note(ctx, slog.String("connector", q.connector), slog.String("result", result))
+		c.options.Observe(q.connector, q.kind, result)
+	}()
+	if err := c.serve(r, q); err != nil {
+		result = c.refuse(w, r, q, err)
+		return
+	}
+	result = ResultOK
+	if q.answer == "" {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	_, _ = io.WriteString(w, q.answer) // a provider that has gone is not our fault
+}
+
+func (c *Callbacks) serve(r *http.Request, q request) error {
+	if q.take == nil {
+		return errNoConnector
+	}
+	in, err := c.inbound(r)
+	if err != nil {
+		return err
+	}
+	// Once a callback is known to be genuine it is recorded, whether or not the
+	// provider still listens.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), deadline)
+	defer cancel()
+	return q.take(ctx, in)
+}
+
+// refuse answers with an error's problem and returns its result.
+func (c *Callbacks) refuse(w http.ResponseWriter, r *http.Request, q request, err error) string {
+	problem, result := refusal(err)
+	if result != ResultSignature {
+		edge.Note(r.Context(), slog.String("error", err.Error()))
+	}
+	if result == ResultUnknownStatus {
+		// The provider has a status that came after this program.
+		c.options.Log.LogAttrs(r.Context(), slog.LevelWarn, "callback not understood", slog.String("connector", q.connector))
+	}
+	if problem.Status == http.StatusRequestTimeout {
+		w.Header().Set("Connection", "close") // the rest of the body is not waited for
+	}
+	problem.Write(w, r)
+	return result
+}
+
+// inbound reads the request, whole.
+func (c *Callbacks) inbound(r *http.Request) (connector.Inbound, error) {
+	in := connector.Inbound{PublicURL: c.options.PublicURL + r.URL.EscapedPath(), Header: r.Header}
+	if r.URL.RawQuery != "" || r.URL.ForceQuery {
+		in.PublicURL += "?" + r.URL.RawQuery
+	}
+	if r.ContentLength > maxBody {
+		return in, errTooLarge
+	}
+	var err error
+	in.Body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case len(in.Body) > maxBody, errors.As(err, &tooLarge):
+		return in, errTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return in, errSlow
+	case err != nil:
+		return in, errBroken
+	}
+	return in, nil
+}
+
+// recorderError keeps an error of the domain apart from one of the parser.
+type recorderError struct{ error }
+
+// Unwrap returns the domain's error.
+func (e recorderError) Unwrap() error { return e.error }
+
+// refusal is the one place where errors become answers and results.
+func refusal(err error) (edge.Problem, string) {
+	var recorder recorderError
+	switch {
+	case errors.Is(err, errNoConnector), errors.As(err, &recorder) && errors.Is(err, verify.ErrNotFound):
+		return edge.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "There is no such connector or send."}, ResultNotFound
+	case errors.As(err, &recorder):
+		return edge.Problem{
+			Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "The service cannot take this now; try again.",
+			RetryAfter: edge.Seconds(retryAfter),
+		}, ResultUnavailable
+	case errors.Is(err, errTooLarge):
+		return edge.TooLarge(maxBody), ResultTooLarge
+	case errors.Is(err, errSlow):
+		return edge.Problem{Status: http.StatusRequestTimeout, Code: "body_timeout", Detail: "The body took too long to arrive."}, ResultMalformed
+	case errors.Is(err, connector.ErrUnknownStatus):
+		return edge.Problem{Status: http.StatusBadRequest, Code: "status_unknown", Detail: "The status is not one that this service knows."}, ResultUnknownStatus
+	case errors.Is(err, connector.ErrMalformed), errors.Is(err, errBroken):
+		return edge.Problem{Status: http.StatusBadRequest, Code: "callback_malformed", Detail: "The request is not what this provider sends."}, ResultMalformed
+	}
+	// What a parser says beyond its contract is no proof either.
+	return edge.Problem{Status: http.StatusForbidden, Code: "signature_invalid", Detail: "The signature is missing or wrong."}, ResultSignature
+}
