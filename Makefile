@@ -10,7 +10,9 @@ BENCHTIME ?= 1s
 # A seed for the order of the tests; a run prints its own, so that it can be repeated.
 SHUFFLE   ?=
 # How often `make crash` kills the service.
-ROUNDS    ?= 20
+ROUNDS    ?= 100
+# How long each fault of `make outage` lasts.
+OUTAGE    ?= 60s
 # Arguments of `make bench`, as in: make bench BENCHARGS='-slice 10s -json'
 BENCHARGS ?=
 # Arguments of `make run` and `make demo`, as in: make run ARGS='connector check my.json'
@@ -53,8 +55,12 @@ fuzz: ## run every fuzz target for FUZZTIME (1m), or those that match FUZZ
 	@scripts/fuzz.sh
 
 .PHONY: crash
-crash: ## kill the service under load ROUNDS (20) times; nothing answered may be lost
-	SIXDIGIT_CRASH_ROUNDS=$(ROUNDS) $(GO) test -count=1 -v -run '^TestCrash$$' ./cmd/sixdigit
+crash: ## kill the service under load ROUNDS (100) times; nothing answered may be lost, nothing sent twice
+	SIXDIGIT_CRASH_ROUNDS=$(ROUNDS) $(GO) test -count=1 -v -timeout 30m -run '^TestCrash$$' ./cmd/sixdigit
+
+.PHONY: outage
+outage: ## Twilio refuses, hangs and throttles for OUTAGE (60s) each, under load; in about 7 minutes
+	SIXDIGIT_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 30m -run '^TestOutage$$' ./cmd/sixdigit
 
 .PHONY: bench
 bench: ## measure the service beside its floors, in about two minutes; BENCHARGS go to it
