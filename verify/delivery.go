@@ -30,7 +30,7 @@ func (s *Service) RecordDelivery(ctx context.Context, connectorName, sendID stri
 		if send.ProviderID != "" && send.ProviderID != u.ProviderID {
 			return d, nil
 		}
-		if c.changed = s.heard(&d, v, sub, send, report{word{status: u.Status}, u.ProviderID, u.Err}, now); c.changed {
+		if s.heard(&d, v, sub, send, report{word{status: u.Status}, u.ProviderID, u.Err}, now) {
 			c.news = append(c.news, newsOf(send))
 			d.Verification, d.Subject = v, sub.ifTouched()
 		}

@@ -34,7 +34,7 @@ func (v *Verification) oweFeedback(now time.Time) {
 
 func (s *Service) doFeedback(ctx context.Context, t *task) {
 	r := s.route(t.send.Connector)
-	if r == nil || r.feedback == nil || r.reads.Wait(ctx) != nil {
+	if r.reads.Wait(ctx) != nil {
 		return
 	}
 	if err := r.feedback.Feedback(ctx, t.send.ProviderID, true); err != nil {

@@ -62,7 +62,7 @@ func optedOut() *connector.Error {
 
 // decideOptedOut gives up what waits for somebody who has opted out.
 func (s *Service) decideOptedOut(now time.Time, sub *Subject, v *Verification) (d Decision, err error) {
-	c := &claimed{v: v, changed: true}
+	c := &claimed{v: v}
 	cause := optedOut()
 	for i := range v.Sends {
 		if send := &v.Sends[i]; send.parked() && s.heard(&d, v, sub, send, reportOf(connector.Receipt{}, cause), now) {

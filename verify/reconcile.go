@@ -35,14 +35,15 @@ const (
 	// at a connector: one that hangs must not gather goroutines.
 	readTimeout = 5 * time.Second
 	maxReads    = 8
+	minPosts    = 8               // likewise under way; a second's worth where the rate is higher
 	readRest    = 5 * time.Second // until a read that found no place is due again
 )
 
 // task is one thing to do for a send, as it was claimed.
 type task struct {
 	do     func(context.Context, *task)
-	reads  bool // it asks the provider, and changes nothing there
-	busy   *atomic.Int64
+	reads  bool          // it asks the provider, and changes nothing there
+	busy   *atomic.Int64 // counts it while it is under way
 	v      *Verification
 	now    time.Time
 	send   Send
@@ -51,10 +52,9 @@ type task struct {
 
 // claimed is what a claim comes to.
 type claimed struct {
-	v       *Verification
-	tasks   []*task
-	news    []news
-	changed bool
+	v     *Verification
+	tasks []*task
+	news  []news
 }
 
 // Run does what is owed until ctx ends, then finishes what it has begun.
@@ -78,7 +78,8 @@ func (s *Service) Run(ctx context.Context) {
 }
 
 // Reconcile does what is due now, some of it where much is, and returns for how
-// many verifications it did something. Errors: the store's.
+// many verifications it did something. What finds no place is put off. Errors: the
+// store's.
 func (s *Service) Reconcile(ctx context.Context) (int, error) {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
@@ -131,12 +132,14 @@ func (s *Service) claimDue(ctx context.Context, id string, tasks *sync.WaitGroup
 	s.announce(ctx, c.v, c.news)
 	for _, t := range c.tasks {
 		s.flight.group.Add(1) // the pass that we are in keeps the group above zero
+		t.busy.Add(1)
 		tasks.Go(func() {
 			defer s.flight.leave()
+			defer t.busy.Add(-1)
 			s.run(context.WithoutCancel(ctx), t, deadline)
 		})
 	}
-	return c.changed
+	return len(c.tasks)+len(c.news) > 0
 }
 
 // run does a task. A connector's panic must not end the process: the row would
@@ -148,8 +151,6 @@ func (s *Service) run(ctx context.Context, t *task, deadline time.Time) {
 		}
 	}()
 	if t.reads {
-		t.busy.Add(1)
-		defer t.busy.Add(-1)
 		deadline = time.Now().Add(readTimeout)
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
@@ -160,12 +161,13 @@ func (s *Service) run(ctx context.Context, t *task, deadline time.Time) {
 // decideClaim takes on what is due.
 func (s *Service) decideClaim(now time.Time, sub *Subject, v *Verification) (d Decision, err error) {
 	c := &claimed{v: v}
+	changed := false
 	for i := range v.Sends {
 		send := &v.Sends[i]
 		if send.NextAt.IsZero() || now.Before(send.NextAt) {
 			continue
 		}
-		c.changed = true
+		changed = true
 		before := send.word()
 		do := s.claim(now, sub, v, send, &d)
 		if before != send.word() {
@@ -177,7 +179,7 @@ func (s *Service) decideClaim(now time.Time, sub *Subject, v *Verification) (d D
 		}
 	}
 	d.Result = c
-	if c.changed || v.DueAt().IsZero() {
+	if changed || v.DueAt().IsZero() {
 		// A row that says it is due, and has nothing to do, is set right.
 		d.Verification, d.Subject = v, sub.ifTouched()
 	}
@@ -197,10 +199,10 @@ func (s *Service) claim(now time.Time, sub *Subject, v *Verification, send *Send
 			return t
 		}
 		s.heard(d, v, sub, send, died(), now)
-	case send.Feedback == FeedbackOwed:
+	case send.Feedback == FeedbackOwed && r != nil && r.feedback != nil:
 		send.Feedback = FeedbackDone // before it is done: once is a promise, twice would be a lie
 		send.NextAt = s.nextPoll(send, now)
-		return task{do: s.doFeedback}
+		return task{do: s.doFeedback, reads: true, busy: &r.reading}
 	}
 	looks := send.Status == connector.StatusUnknown
 	switch {
@@ -234,8 +236,12 @@ func (s *Service) claimParked(now time.Time, sub *Subject, v *Verification, send
 	// One that has refused it is not asked again by us; a person's resend may.
 	ways := slices.DeleteFunc(s.waysOf(v), func(w way) bool { return v.refusedBy(w.name) })
 	w := choose(ways, sub, v, now)
-	if w.route == nil || w.wait > 0 {
+	switch {
+	case w.route == nil || w.wait > 0:
 		s.park(v, send, now, max(w.wait, firstPark))
+		return t
+	case w.posting.Load() >= int64(max(s.policy.RetryRate, minPosts)):
+		s.park(v, send, now, firstPark+jitter(firstPark))
 		return t
 	}
 	s.through(v, send, w)
@@ -246,7 +252,7 @@ func (s *Service) claimParked(now time.Time, sub *Subject, v *Verification, send
 		sub.hold(send, now)
 	}
 	d.Charges = append(d.Charges, s.optOutGuard(w.name, v.To))
-	return task{do: s.doPost}
+	return task{do: s.doPost, busy: &w.posting}
 }
 
 // died is the report of a send whose process is gone.

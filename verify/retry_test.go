@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -268,7 +269,11 @@ func TestBacklogDrainsAtTheRate(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		before := s.sender.count()
-		s.providers[0].answers(nil)
+		var most int64
+		s.providers[0].answer(func(context.Context, connector.Message) (connector.Receipt, error) {
+			most = max(most, s.routes[0].posting.Load()) // one post at a time comes here
+			return connector.Receipt{ProviderID: "SM", Status: connector.StatusAccepted}, nil
+		})
 		began := time.Now()
 		s.run(5 * time.Second)
 		took := time.Since(began).Seconds() // it finishes what it has begun
@@ -278,6 +283,9 @@ func TestBacklogDrainsAtTheRate(t *testing.T) {
 		s.run(10 * time.Second)
 		if n := s.sender.count() - before; n != 100 {
 			t.Errorf("%d texts in the end, want 100", n)
+		}
+		if most > int64(s.policy.RetryRate+claimsAtOnce) {
+			t.Errorf("%d texts at once are on their way, want a second's worth", most)
 		}
 	})
 }

@@ -26,7 +26,8 @@ type route struct {
 	// What is done in the background is bounded, so that it neither bursts nor
 	// takes the place of what people wait for.
 	posts, reads *rate.Limiter
-	reading      atomic.Int64 // reads under way
+	// What is under way in the background.
+	posting, reading atomic.Int64
 }
 
 // readsPerPost is how many more reads than posts the background may make a
