@@ -13,9 +13,6 @@ const (
 	// minutes; a probe every half minute finds their end soon enough.
 	firstRest   = time.Second
 	longestRest = 30 * time.Second
-	// stallCount requests without an answer are needed to call a connector
-	// stalled: a single slow one says little.
-	stallCount = 3
 	// stallRest is the wait until somebody asks again whether it still is.
 	stallRest = time.Second
 )
@@ -23,7 +20,7 @@ const (
 // breaker keeps texts from a connector that fails, so that a dead provider
 // costs nobody the time to find out. After breakAfter failures in a row it opens
 // for a while; then one text probes, and closes it or opens it for longer. It
-// is open as well while requests get no answer at all.
+// is open as well while requests are under way and none gets an answer.
 //
 // Its time is the process's own, which no clock's jump touches.
 type breaker struct {
@@ -54,7 +51,7 @@ func (b *breaker) wait() time.Duration {
 
 func (b *breaker) waitAt(now time.Time) time.Duration {
 	switch {
-	case b.inFlight >= stallCount && now.Sub(b.quiet) > b.stall:
+	case b.inFlight > 0 && now.Sub(b.quiet) > b.stall:
 		return stallRest
 	case b.until.IsZero():
 		return 0
@@ -84,13 +81,16 @@ func (b *breaker) enter() bool {
 	return true
 }
 
-// leave ends a request. retryAfter is how long the provider asked to wait.
-func (b *breaker) leave(ok bool, retryAfter time.Duration) {
+// leave ends a request. answered is whether the provider said anything, and
+// retryAfter how long it asked to wait.
+func (b *breaker) leave(ok, answered bool, retryAfter time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	b.inFlight--
-	b.quiet = now
+	if answered {
+		b.quiet = now
+	}
 	switch open := !b.until.IsZero(); {
 	case ok:
 		b.failures, b.rest, b.until, b.probing = 0, firstRest, time.Time{}, false

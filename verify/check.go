@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sixdigit/sixdigit/secret"
 )
@@ -56,7 +57,12 @@ func typedCode(in secret.String) secret.String {
 	if len(typed) > maxTyped {
 		return secret.String{}
 	}
-	typed = strings.TrimSpace(typed)
+	typed = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || r == '-' { // people type as they read: 482 913
+			return -1
+		}
+		return r
+	}, typed)
 	if len(typed) > MaxCodeLength || strings.Trim(typed, "0123456789") != "" {
 		return secret.String{}
 	}

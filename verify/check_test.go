@@ -273,3 +273,19 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+// People type a code as they read it.
+func TestCodeWithSpacesInside(t *testing.T) {
+	t.Parallel()
+	for _, spell := range []func(string) string{
+		func(c string) string { return c[:3] + " " + c[3:] },
+		func(c string) string { return " " + c[:3] + "-" + c[3:] + "\n" },
+		func(c string) string { return c[:2] + "\u00a0" + c[2:4] + "  " + c[4:] },
+	} {
+		b := newBench(t)
+		v, code := b.start().Verification, b.sender.lastCode()
+		if !b.check(v.ID, spell(code)).Valid {
+			t.Errorf("%q does not pass", spell("123456"))
+		}
+	}
+}

@@ -189,10 +189,8 @@ func TestStalledConnector(t *testing.T) {
 	t.Parallel()
 	b := newBreaker(15*time.Second, func(bool) {})
 	synctest.Test(t, func(t *testing.T) {
-		for range stallCount {
-			if !b.enter() {
-				t.Fatal("closed to begin with")
-			}
+		if !b.enter() {
+			t.Fatal("closed to begin with")
 		}
 		time.Sleep(15 * time.Second)
 		if b.wait() != 0 {
@@ -202,7 +200,7 @@ func TestStalledConnector(t *testing.T) {
 		if b.wait() == 0 || b.enter() {
 			t.Error("not stalled")
 		}
-		b.leave(true, 0)
+		b.leave(true, true, 0)
 		if b.wait() != 0 {
 			t.Error("still stalled after an answer")
 		}
@@ -219,13 +217,13 @@ func TestBreakerRests(t *testing.T) {
 			if !b.enter() {
 				t.Fatal("not let in")
 			}
-			b.leave(false, retryAfter)
+			b.leave(false, true, retryAfter)
 		}
 		for range breakAfter - 1 {
 			fail(0)
 		}
 		b.enter()
-		b.leave(true, 0) // one that works forgives the failures
+		b.leave(true, true, 0) // one that works forgives the failures
 		for range breakAfter {
 			fail(0)
 		}
@@ -237,11 +235,11 @@ func TestBreakerRests(t *testing.T) {
 			if !b.enter() || b.enter() {
 				t.Error("a probe is one request")
 			}
-			b.leave(false, 0)
+			b.leave(false, true, 0)
 		}
 		time.Sleep(b.wait())
 		b.enter()
-		b.leave(true, 0)
+		b.leave(true, true, 0)
 		if b.wait() != 0 {
 			t.Error("not closed by a probe that works")
 		}

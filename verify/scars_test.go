@@ -194,7 +194,7 @@ func TestFailoverToOneThatRests(t *testing.T) {
 		rests := s.route("b").breaker
 		for range breakAfter {
 			rests.enter()
-			rests.leave(false, 0)
+			rests.leave(false, true, 0)
 		}
 		st := s.start()
 		if !st.Unknown || !st.Verification.Sends[1].parked() {

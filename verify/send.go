@@ -170,11 +170,11 @@ func (s *Service) post(ctx context.Context, j *job) report {
 	r := reportOf(receipt, err)
 	// What the provider says about one text says nothing about the next one.
 	ok := r.err == nil || r.err.Kind != connector.KindTemporary && r.err.Kind != connector.KindThrottled
-	retryAfter := time.Duration(0)
+	answered, retryAfter := true, time.Duration(0)
 	if !ok {
-		retryAfter = r.err.RetryAfter
+		answered, retryAfter = r.err.HTTPStatus != 0, r.err.RetryAfter
 	}
-	j.breaker.leave(ok, retryAfter)
+	j.breaker.leave(ok, answered, retryAfter)
 	s.posted(ctx, j, &r, time.Since(began))
 	return r
 }

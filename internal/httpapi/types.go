@@ -29,7 +29,7 @@ type ResendRequest struct {
 
 // CheckRequest brings what a person typed.
 type CheckRequest struct {
-	Code string `json:"code" minLength:"1" maxLength:"64" doc:"What the person typed. Spaces around it are passed over; what can be no code counts as a wrong one."`
+	Code string `json:"code" minLength:"1" maxLength:"64" doc:"What the person typed. Spaces and hyphens are passed over; what can be no code counts as a wrong one."`
 }
 
 // Verification is one attempt to show that a number is somebody's.
