@@ -168,12 +168,17 @@ func (c keysCreateCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	folder, fresh := config.Folder()
 	key, shown, err := app.CreateKey(ctx, config, app.KeySpec{Name: c.Name, App: c.App, Scopes: c.Scopes, Life: c.Life})
 	switch {
 	case errors.Is(err, access.ErrSpec):
 		return &exitError{exitUsage, err}
 	case err != nil:
 		return err
+	}
+	_, _ = fmt.Fprintf(s.err, "for the app %s, in %s\n", key.App, folder)
+	if fresh {
+		_, _ = fmt.Fprintln(s.err, "This folder is new and empty: the key is only for a service that runs on it. Is yours elsewhere, name its folder with --data.")
 	}
 	// The one place where a key is shown: whoever asked for it has to see it.
 	if c.JSON {
@@ -208,6 +213,10 @@ func (c keysListCmd) Run(ctx context.Context, s streams) error {
 	keys, err := app.ListKeys(ctx, config)
 	if err != nil {
 		return err
+	}
+	if len(keys) == 0 {
+		folder, _ := config.Folder()
+		_, _ = fmt.Fprintf(s.err, "no keys in %s\n", folder)
 	}
 	list := make([]listedKey, 0, len(keys))
 	for _, k := range keys {

@@ -154,12 +154,14 @@ const AllCountries = "all"
 func (c Config) Policy(now time.Time) (verify.Policy, error) {
 	p := verify.DefaultPolicy()
 	var errs []error
+	wrong := false
 	for _, name := range c.Countries {
 		switch country, ok := parseCountry(name); {
 		case strings.EqualFold(name, AllCountries):
 			p.AllCountries = true
 		case !ok:
 			errs = append(errs, fmt.Errorf("countries: %q is not an ISO 3166-1 code such as US", name))
+			wrong = true
 		default:
 			p.Countries = append(p.Countries, country)
 		}
@@ -183,6 +185,8 @@ func (c Config) Policy(now time.Time) (verify.Policy, error) {
 	checked := p
 	if len(c.Countries) == 0 {
 		errs = append(errs, errors.New("countries: no country is allowed yet; add the line\n    countries: [US, CA]\n  to the config, or --countries US,CA to the command (all allows every country)"))
+	}
+	if wrong || len(c.Countries) == 0 {
 		checked.AllCountries = true // one fault is one line
 	}
 	errs = append(errs, checked.Validate()...)

@@ -29,7 +29,7 @@ type Report struct {
 // the report is OK. stdin stands for the file "-"; with a nil stdin "-" is a
 // file like any other.
 func ReadConnector(path string, stdin io.Reader) (twilio.Config, Report) {
-	data, warnings, err := readConnectorFile(path, stdin)
+	data, mode, err := readConnectorFile(path, stdin)
 	if err != nil {
 		return twilio.Config{}, Report{
 			Faults:    []connector.Fault{{Message: "cannot be read: " + err.Error(), Fix: "name a connector JSON that this user may read"}},
@@ -41,7 +41,7 @@ func ReadConnector(path string, stdin io.Reader) (twilio.Config, Report) {
 	r := Report{
 		OK:        err == nil,
 		Faults:    []connector.Fault{},
-		Warnings:  append(append([]connector.Warning{}, warnings...), more...),
+		Warnings:  append(modeWarnings(mode, loopbackURL(c.BaseURL)), more...),
 		Templates: connectorjson.Reports(c.Templates, c.SmartEncoded),
 	}
 	var faults *connector.ConfigError
@@ -54,38 +54,39 @@ func ReadConnector(path string, stdin io.Reader) (twilio.Config, Report) {
 // ConnectorSchema is the JSON Schema of the connector JSON.
 func ConnectorSchema() ([]byte, error) { return twilio.Schema() }
 
-func readConnectorFile(path string, stdin io.Reader) ([]byte, []connector.Warning, error) {
+// readConnectorFile reads a file, and its mode where it is one.
+func readConnectorFile(path string, stdin io.Reader) ([]byte, fs.FileMode, error) {
 	if path == "-" && stdin != nil {
 		data, err := io.ReadAll(io.LimitReader(stdin, maxConnectorFile))
-		return data, nil, err
+		return data, fs.ModeIrregular, err
 	}
 	f, err := os.Open(path) // #nosec G304 -- the operator names the file
 	if err != nil {
-		return nil, nil, cause(err)
+		return nil, 0, cause(err)
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return nil, nil, cause(err)
+		return nil, 0, cause(err)
 	case info.IsDir():
-		return nil, nil, errors.New("it is a folder")
+		return nil, 0, errors.New("it is a folder")
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxConnectorFile))
 	if err != nil {
-		return nil, nil, cause(err)
+		return nil, 0, cause(err)
 	}
-	return data, modeWarnings(info.Mode()), nil
+	return data, info.Mode(), nil
 }
 
 // modeWarnings are about users outside the file's owner and group: a group is
 // given on purpose, to let a service read the file. Windows keeps no such bits:
-// what Go shows there is made up.
-func modeWarnings(mode fs.FileMode) []connector.Warning {
+// what Go shows there is made up. The token of a simulated Twilio is no secret.
+func modeWarnings(mode fs.FileMode, simulated bool) []connector.Warning {
+	warnings := []connector.Warning{}
 	if runtime.GOOS == "windows" || !mode.IsRegular() {
-		return nil
+		return warnings
 	}
-	var warnings []connector.Warning
 	for _, w := range []struct {
 		bit  fs.FileMode
 		text string
@@ -93,6 +94,9 @@ func modeWarnings(mode fs.FileMode) []connector.Warning {
 		{0o004, "can be read by every user of this machine (mode %04o), and so can the auth token in it; run chmod 600 on it"},
 		{0o002, "can be written by every user of this machine (mode %04o), who may have the auth token sent elsewhere; run chmod 600 on it"},
 	} {
+		if simulated && w.bit == 0o004 {
+			continue
+		}
 		if mode.Perm()&w.bit != 0 {
 			warnings = append(warnings, connector.Warning{Message: fmt.Sprintf(w.text, mode.Perm())})
 		}

@@ -77,7 +77,7 @@ func TestExampleConfigExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"name: main", "name: spare", "max_concurrent: 20", "public_url: https://verify.example.com", "poll_after: 2m0s"} {
+	for _, want := range []string{"name: twilio", "name: spare", "max_concurrent: 20", "public_url: https://verify.example.com", "poll_after: 2m0s"} {
 		if !strings.Contains(string(effective), want) {
 			t.Errorf("the effective config does not have %s:\n%s", want, effective)
 		}

@@ -124,6 +124,27 @@ func TestConnectorOutOfOrder(t *testing.T) {
 	}
 }
 
+// A wrong token shows before anybody asks why no text comes.
+func TestRefusingConnectorShows(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, func(w *world, c *app.Config) { c.Connector = w.file("broken.json") })
+	if text := w.ready(); strings.Contains(text, "warnings") {
+		t.Errorf("at first: %s", text)
+	}
+	status, v := w.call("POST", "/v1/verifications", startOf(person))
+	detail, _ := v["detail"].(string)
+	if status != http.StatusUnprocessableEntity || v["kind"] != "auth" || !strings.Contains(detail, "the number is not at fault") {
+		t.Errorf("%d %v", status, v)
+	}
+	if text := w.ready(); !strings.Contains(text, "the connector twilio refuses texts: auth") {
+		t.Errorf("with a wrong token: %s", text)
+	}
+	w.stop()
+	if log := strings.TrimSpace(w.logs.String()); !strings.Contains(log, `"msg":"stopping"`) || !strings.HasSuffix(log, `"msg":"stopped"}`) {
+		t.Errorf("the log does not end with stopping and stopped:\n%s", log)
+	}
+}
+
 // ready is what /readyz says; it must be that the service is.
 func (w *world) ready() string {
 	w.t.Helper()

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sixdigit/sixdigit/internal/access"
@@ -49,6 +50,9 @@ func CreateKey(ctx context.Context, c Config, spec KeySpec) (access.Key, secret.
 
 // ListKeys returns the API keys, the oldest first; no secret is among them.
 func ListKeys(ctx context.Context, c Config) ([]access.Key, error) {
+	if _, fresh := c.Folder(); fresh {
+		return nil, nil // to look makes nothing
+	}
 	keys, err := openKeys(ctx, c)
 	if err != nil {
 		return nil, err
@@ -97,10 +101,26 @@ func ClearLimits(ctx context.Context, c Config, getenv func(string) string, app 
 		return err
 	}
 	defer func() { _ = store.Close() }()
+	if err := knownApp(ctx, c, app); err != nil {
+		return err
+	}
 	policy := verify.DefaultPolicy()
 	names := []string{onlyConnector}
 	for _, s := range c.connectors() {
 		names = append(names, s.Name)
 	}
 	return verify.ClearLimits(ctx, store, ring, &policy.Limits, app, to, names...)
+}
+
+// knownApp refuses an app that neither a key nor the config names: whoever
+// mistypes one would clear nothing and be told that it was done.
+func knownApp(ctx context.Context, c Config, app string) error {
+	if _, ok := c.Apps[app]; ok {
+		return nil
+	}
+	keys, err := ListKeys(ctx, c)
+	if err != nil || slices.ContainsFunc(keys, func(k access.Key) bool { return k.App == app }) {
+		return err
+	}
+	return fmt.Errorf("there is no app %s; keys list names them", app)
 }

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -27,6 +29,8 @@ type metrics struct {
 
 	mu   sync.Mutex
 	down []string // the connectors that are open, sorted
+	// refused is why connectors refused the latest texts for a fault of ours.
+	refused map[string]connector.Kind
 }
 
 var _ verify.Observer = (*metrics)(nil)
@@ -42,6 +46,7 @@ func newMetrics() *metrics {
 	}
 	m := &metrics{
 		registry:  prometheus.NewRegistry(),
+		refused:   map[string]connector.Kind{},
 		started:   counter("verifications_started_total", "Verifications that were started.", "usage_type", "country"),
 		approved:  counter("verifications_approved_total", "Verifications whose code was given: over the started ones, the conversion.", "usage_type", "country"),
 		sends:     counter("sends_total", "Texts, by what became of the request; kind is empty when the provider took it.", "connector", "country", "status", "kind"),
@@ -78,6 +83,34 @@ func (m *metrics) Started(_ string, usage sms.UsageType, country string) {
 func (m *metrics) SendDone(name, country string, status connector.Status, kind connector.Kind, took time.Duration) {
 	m.sends.WithLabelValues(name, country, string(status), string(kind)).Inc()
 	m.sendSeconds.WithLabelValues(name).Observe(took.Seconds())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case connectorAtFault(kind):
+		m.refused[name] = kind
+	case kind == "":
+		delete(m.refused, name)
+	}
+}
+
+// connectorAtFault reports whether a text was refused for what the operator has to
+// mend; other kinds say nothing about that.
+func connectorAtFault(kind connector.Kind) bool {
+	return kind == connector.KindAuth || kind == connector.KindAccount || kind == connector.KindSender
+}
+
+// refusals says which connectors refuse texts for a fault of ours, by name.
+func (m *metrics) refusals() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(m.refused)) {
+		what := map[connector.Kind]string{
+			connector.KindAuth: "credentials", connector.KindAccount: "account", connector.KindSender: "sender or configuration",
+		}[m.refused[name]]
+		all = append(all, fmt.Sprintf("the connector %s refuses texts: %s: the provider does not accept our %s; the log (send done) has its code", name, m.refused[name], what))
+	}
+	return all
 }
 
 // Checked implements verify.Observer.

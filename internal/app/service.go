@@ -164,11 +164,7 @@ func warnOf(c Config, policy *verify.Policy, log *slog.Logger) {
 // insecure reports whether what comes to the URL can be read by others.
 func insecure(publicURL string) bool {
 	u, err := url.Parse(publicURL)
-	if err != nil || u.Scheme == "https" {
-		return false
-	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+	return err == nil && u.Scheme != "https" && !loopbackURL(publicURL)
 }
 
 // callbacks takes what providers say by themselves.
@@ -192,6 +188,7 @@ const outcomeGrace = 6 * time.Second
 // Run serves until ctx ends, then finishes what is in flight: requests first,
 // then sends and what is owed to them, then the store.
 func (s *Service) Run(ctx context.Context) error {
+	defer s.log.Info("stopped") // the last of all
 	defer s.close()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -217,6 +214,10 @@ func (s *Service) Run(ctx context.Context) error {
 	start(s.public, s.publicHandler())
 	start(s.private, s.privateHandler())
 	wg.Go(func() { s.purge(ctx) })
+	wg.Go(func() {
+		<-ctx.Done()
+		s.log.Info("stopping")
+	})
 	wg.Wait()
 
 	settle()
@@ -257,7 +258,7 @@ func (s *Service) privateHandler() http.Handler {
 
 // readyz writes to the disk, so that a full one shows before a person waits. A
 // connector that is out of order is a warning: another replica would fare no
-// better, and codes can still be checked.
+// better, and codes can still be checked. So is one that refuses our texts.
 func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
 	answer := struct {
 		Status   string   `json:"status"`
@@ -267,6 +268,7 @@ func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
 	for _, name := range s.metrics.downConnectors() {
 		answer.Warnings = append(answer.Warnings, "the connector "+name+" is out of order; it is tried again from time to time")
 	}
+	answer.Warnings = append(answer.Warnings, s.metrics.refusals()...)
 	status := http.StatusOK
 	if err := s.store.Ready(r.Context()); err != nil {
 		answer.Status, answer.Store, status = "not ready", err.Error(), http.StatusServiceUnavailable

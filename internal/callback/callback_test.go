@@ -126,8 +126,8 @@ func TestRefused(t *testing.T) {
 		{"too large, not announced", chunked, 413, "body_too_large", "twilio status too_large"},
 		{"a reply, too large", signed(ourToken(), replyPath, replyForm(strings.Repeat("x", maxBody))), 413, "body_too_large", "twilio reply too_large"},
 		{"a forged STOP", signed(theirToken, replyPath, replyForm("STOP")), 403, "signature_invalid", "twilio reply signature"},
-		{"no such connector", signed(ourToken(), "/callbacks/nexmo/"+sendID, statusForm("sent")), 404, "not_found", " status not_found"},
-		{"no such connector for replies", signed(ourToken(), "/inbound/nexmo", replyForm("STOP")), 404, "not_found", " reply not_found"},
+		{"no such connector", signed(ourToken(), "/callbacks/Nexmo/"+sendID, statusForm("sent")), 404, "not_found", " status not_found"},
+		{"no such connector for replies", signed(ourToken(), "/inbound/Nexmo", replyForm("STOP")), 404, "not_found", " reply not_found"},
 		{"a connector without callbacks", signed(ourToken(), "/callbacks/mute/"+sendID, statusForm("sent")), 404, "not_found", "mute status not_found"},
 		{"a connector without replies", signed(ourToken(), "/inbound/mute", replyForm("STOP")), 404, "not_found", "mute reply not_found"},
 		{"GET", httptest.NewRequest(http.MethodGet, statusPath, nil), 405, "method_not_allowed", ""},
@@ -149,7 +149,7 @@ func TestRefused(t *testing.T) {
 			if f.calls != 0 {
 				t.Error("the domain was asked")
 			}
-			for _, leak := range []string{"4155552671", "teleported", messageSID, "nexmo", "evil", sendID, "STOP"} {
+			for _, leak := range []string{"4155552671", "teleported", messageSID, "Nexmo", "evil", sendID, "STOP"} {
 				if strings.Contains(tc.log.String()+body, leak) {
 					t.Errorf("log or answer hold %q:\n%s%s", leak, tc.log, body)
 				}
@@ -347,6 +347,28 @@ func TestLog(t *testing.T) {
 			if strings.Contains(tc.log.String(), unwanted) == not {
 				t.Errorf("%s:\n%s", want, tc.log)
 			}
+		}
+	}
+}
+
+// A connector that was renamed shows in the log; a stranger's words do not.
+func TestUnknownConnectorIsLogged(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"/inbound/main":                              `"asked":"main","kind":"reply"`,
+		"/callbacks/main-2/x.1":                      `"asked":"main-2","kind":"status"`,
+		"/inbound/" + strings.Repeat("a", maxName):   `"asked":"` + strings.Repeat("a", maxName) + `"`,
+		"/inbound/" + strings.Repeat("a", maxName+1): `"asked":"…"`,
+		"/inbound/Main":                              `"asked":"…"`,
+		"/inbound/code-482913":                       `"asked":"…"`,
+		"/callbacks/%0Aa/x.1":                        `"asked":"…"`,
+		"/callbacks/twilio/x.1":                      "",
+	} {
+		tc := newTest(t, publicURL, &fake{})
+		tc.do(t, signed(theirToken, path, replyForm("x")))
+		log := tc.log.String()
+		if strings.Contains(log, `"level":"WARN","msg":"callback for an unknown connector"`) != (want != "") || !strings.Contains(log, want) {
+			t.Errorf("%s: want %s in\n%s", path, want, log)
 		}
 	}
 }

@@ -32,6 +32,7 @@ var (
 // request is one request as far as its path tells.
 type request struct {
 	connector, kind string
+	asked           string // the connector's name in the path, when there is no such connector
 	// take reads and records; nil where the connector has no parser for it.
 	take   func(context.Context, connector.Inbound) error
 	answer string // TwiML; "" is 204
@@ -41,6 +42,9 @@ func (c *Callbacks) status(w http.ResponseWriter, r *http.Request) {
 	name, send := r.PathValue("connector"), r.PathValue("send")
 	source, known := c.options.Sources[name]
 	q := request{connector: label(name, known), kind: KindStatus}
+	if !known {
+		q.asked = shortened(name)
+	}
 	if source.Status != nil {
 		q.take = func(ctx context.Context, in connector.Inbound) error {
 			update, err := source.Status.ParseStatus(in)
@@ -61,6 +65,9 @@ func (c *Callbacks) reply(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("connector")
 	source, known := c.options.Sources[name]
 	q := request{connector: label(name, known), kind: KindReply, answer: emptyTwiML}
+	if !known {
+		q.asked = shortened(name)
+	}
 	if source.Replies != nil {
 		q.take = func(ctx context.Context, in connector.Inbound) error {
 			reply, err := source.Replies.ParseReply(in)
@@ -80,6 +87,27 @@ func (c *Callbacks) reply(w http.ResponseWriter, r *http.Request) {
 func label(name string, known bool) string {
 	if !known {
 		return ""
+	}
+	return name
+}
+
+// maxName is how long a connector's name can be.
+const maxName = 32
+
+// shortened is a name that a client chose, for the log: only one that could be a
+// connector's is shown, and none with digits enough for a code or a number.
+func shortened(name string) string {
+	digits := 0
+	for _, r := range name {
+		switch {
+		case r >= '0' && r <= '9':
+			digits++
+		case r != '-' && (r < 'a' || r > 'z'):
+			return "…"
+		}
+	}
+	if len(name) > maxName || digits >= verify.MinCodeLength {
+		return "…"
 	}
 	return name
 }
@@ -125,6 +153,10 @@ func (c *Callbacks) refuse(w http.ResponseWriter, r *http.Request, q request, er
 	problem, result := refusal(err)
 	if result != ResultSignature {
 		edge.Note(r.Context(), slog.String("error", err.Error()))
+	}
+	if q.asked != "" {
+		// A connector that was renamed, or a URL in the provider's console that was not.
+		c.options.Log.LogAttrs(r.Context(), slog.LevelWarn, "callback for an unknown connector", slog.String("asked", q.asked), slog.String("kind", q.kind))
 	}
 	if result == ResultUnknownStatus {
 		// The provider has a status that came after this program.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ func (rd reader[B]) decode(data []byte) (B, error) {
 	var body B
 	value, err := parse(data)
 	if err != nil {
-		return body, faultError{code: codeMalformed}
+		return body, faultError{codeMalformed, []edge.FieldError{rd.place(data, err)}}
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
@@ -122,9 +123,39 @@ func shown(name string) string {
 var (
 	errNotUTF8  = errors.New("httpapi: not UTF-8")
 	errTooDeep  = errors.New("httpapi: nested too deep")
-	errTwice    = errors.New("httpapi: a name stands twice")
 	errTrailing = errors.New("httpapi: something follows the value")
 )
+
+// twiceError is a name that stands twice, as a path. It is the caller's word.
+type twiceError struct{ path string }
+
+// Error does not repeat the name.
+func (twiceError) Error() string { return "httpapi: a name stands twice" }
+
+// place says where a body cannot be read, in bytes counted from 1. It repeats
+// no names but the schema's.
+func (rd reader[B]) place(data []byte, err error) edge.FieldError {
+	var twice twiceError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &twice):
+		if known := rd.known(twice.path); known != "" && known == twice.path {
+			return edge.FieldError{Field: known, Detail: "stands twice"}
+		}
+		return edge.FieldError{Field: rd.known(twice.path), Detail: "a name in it stands twice"}
+	case errors.Is(err, errNotUTF8):
+		at := 0
+		for r, n := utf8.DecodeRune(data); r != utf8.RuneError || n != 1; r, n = utf8.DecodeRune(data[at:]) {
+			at += n
+		}
+		return edge.FieldError{Detail: fmt.Sprintf("not UTF-8 at byte %d", at+1)}
+	case errors.Is(err, errTooDeep):
+		return edge.FieldError{Detail: fmt.Sprintf("more than %d deep", maxDepth)}
+	case !errors.As(json.Unmarshal(data, new(json.RawMessage)), &syntax):
+		return edge.FieldError{Detail: "a number is too large"}
+	}
+	return edge.FieldError{Detail: fmt.Sprintf("not one JSON value at byte %d of %d", syntax.Offset, len(data))}
+}
 
 // parse reads one JSON value. Unlike json.Unmarshal it takes no name twice, no
 // broken UTF-8 and no deep nesting: two programs would read such a body in two
@@ -173,9 +204,13 @@ func parseValue(dec *json.Decoder, depth int) (any, error) {
 			}
 			name, ok := token.(string)
 			if _, twice := object[name]; twice || !ok {
-				return nil, errTwice
+				return nil, twiceError{name}
 			}
 			if object[name], err = parseValue(dec, depth+1); err != nil {
+				var twice twiceError
+				if errors.As(err, &twice) {
+					return nil, twiceError{name + "." + twice.path}
+				}
 				return nil, err
 			}
 		}

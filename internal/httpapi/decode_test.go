@@ -78,6 +78,9 @@ func TestDecode(t *testing.T) {
 			t.Errorf("%.80s: %v, want %q", tt.body, err, tt.code)
 			continue
 		}
+		if tt.code == codeMalformed {
+			continue // TestMalformedSaysWhere
+		}
 		var fields []string
 		for _, e := range f.fields {
 			fields = append(fields, e.Field)
@@ -96,13 +99,45 @@ func numbered(n int) string {
 	return b.String()
 }
 
+// A body that cannot be read is answered with the place, and none of its words.
+func TestMalformedSaysWhere(t *testing.T) {
+	t.Parallel()
+	rd := messageReader(t)
+	for body, want := range map[string]edge.FieldError{
+		`to=+1`:                                       {Detail: "not one JSON value at byte 2 of 5"},
+		`{"to":"+1"`:                                  {Detail: "not one JSON value at byte 10 of 10"},
+		`{"to" "+1"}`:                                 {Detail: "not one JSON value at byte 7 of 11"},
+		`{} {}`:                                       {Detail: "not one JSON value at byte 4 of 5"},
+		"{\"to\":\"é\xff\"}":                          {Detail: "not UTF-8 at byte 10"},
+		"{\"to\":\"\xef\xbf\xbd\xff\"}":               {Detail: "not UTF-8 at byte 11"},
+		`{"payload":{"n":1e400}}`:                     {Detail: "a number is too large"},
+		strings.Repeat("[", 20):                       {Detail: "more than 8 deep"},
+		`{"to":"1","to":"2"}`:                         {Field: "to", Detail: "stands twice"},
+		`{"payload":{"code":"1","code":"2"}}`:         {Field: "payload.code", Detail: "stands twice"},
+		`{"payload":{"secret":"1","secret":"2"}}`:     {Field: "payload", Detail: "a name in it stands twice"},
+		`{"payload":{"a":[{"secret":1,"secret":2}]}}`: {Field: "payload", Detail: "a name in it stands twice"},
+		`{"secret":1,"secret":2}`:                     {Detail: "a name in it stands twice"},
+		`{"":1,"":2}`:                                 {Detail: "a name in it stands twice"},
+	} {
+		_, err := rd.decode([]byte(body))
+		var f faultError
+		if !errors.As(err, &f) || f.code != codeMalformed {
+			t.Errorf("%s: %v", body, err)
+			continue
+		}
+		if diff := cmp.Diff([]edge.FieldError{want}, f.fields); diff != "" {
+			t.Errorf("%s: %s", body, diff)
+		}
+	}
+}
+
 // What a problem says of a nested field is what the schema names of it.
 func TestDecodePayload(t *testing.T) {
 	t.Parallel()
 	rd := messageReader(t)
 	for _, tt := range []struct {
 		payload string
-		want    []edge.FieldError // of 422
+		want    []edge.FieldError
 		code    string
 	}{
 		{`{"code":"1"}`, nil, ""},
@@ -115,9 +150,9 @@ func TestDecodePayload(t *testing.T) {
 		{`[["code","482913"]]`, []edge.FieldError{{Field: "payload", Detail: "expected object"}}, codeInvalid},
 		{`"482913"`, []edge.FieldError{{Field: "payload", Detail: "expected object"}}, codeInvalid},
 		{`null`, []edge.FieldError{{Field: "payload", Detail: "expected object"}}, codeInvalid},
-		{`{"code":"1","code":"2"}`, nil, codeMalformed},
-		{`{"code":"1","a":{"b":1,"b":2}}`, nil, codeMalformed},
-		{`{"code":"1","a":` + strings.Repeat(`{"a":`, 7) + `1` + strings.Repeat(`}`, 7) + `}`, nil, codeMalformed},
+		{`{"code":"1","code":"2"}`, []edge.FieldError{{Field: "payload.code", Detail: "stands twice"}}, codeMalformed},
+		{`{"code":"1","a":{"b":1,"b":2}}`, []edge.FieldError{{Field: "payload", Detail: "a name in it stands twice"}}, codeMalformed},
+		{`{"code":"1","a":` + strings.Repeat(`{"a":`, 7) + `1` + strings.Repeat(`}`, 7) + `}`, []edge.FieldError{{Detail: "more than 8 deep"}}, codeMalformed},
 	} {
 		_, err := rd.decode([]byte(`{"to":"+1","usage_type":"Test","payload":` + tt.payload + `}`))
 		var f faultError

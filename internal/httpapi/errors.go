@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sixdigit/sixdigit/connector"
 	"github.com/sixdigit/sixdigit/internal/access"
 	"github.com/sixdigit/sixdigit/internal/edge"
 	"github.com/sixdigit/sixdigit/verify"
@@ -74,7 +75,7 @@ func faultTable() []fault {
 		{"usage_type_unknown", 422, "There is no such usage type."},
 		{"channel_unsupported", 422, "The only channel is sms."},
 		{"domain_not_allowed", 422, "The domain is not one of the app's."},
-		{"client_ip_required", 422, "The address of the person's device is needed for the limits."},
+		{"client_ip_required", 422, "The address of the person's device is needed for the limits, or the operator sets client_ip: none for this app."},
 		{codeClientIP, 422, "client_ip is not an IPv4 or IPv6 address."},
 		{"session_invalid", 422, "The session is longer than 256 bytes."},
 		{"metadata_invalid", 422, "Metadata may have 16 entries, names of 40 bytes and values of 256."},
@@ -175,8 +176,16 @@ func problem(code string, retryAfter time.Duration) Problem {
 	return p
 }
 
+// refusedUs is the detail of a refusal that no number and no person can mend.
+const refusedUs = "The provider refuses the service's own credentials, account or sender; the number is not at fault. The operator has to mend it; the request's id finds it in the log."
+
 func refusal(e *verify.RefusedError) Problem {
 	p := problem(codeRefused, 0)
+	switch e.Cause.Kind {
+	case connector.KindAuth, connector.KindAccount, connector.KindSender:
+		p.Detail = refusedUs
+	default:
+	}
 	if e.Verification != nil {
 		p.ID = e.Verification.ID
 	}

@@ -162,6 +162,20 @@ func TestEveryInvalidCodeIsDocumented(t *testing.T) {
 	}
 }
 
+// Only a refusal that is about the number may read as if it were.
+func TestRefusalDetail(t *testing.T) {
+	t.Parallel()
+	for kind, ours := range map[connector.Kind]bool{
+		connector.KindAuth: true, connector.KindAccount: true, connector.KindSender: true,
+		connector.KindGeo: false, connector.KindInvalidRecipient: false, connector.KindOptedOut: false, connector.KindUnclassified: false,
+	} {
+		p := problemOf(&verify.RefusedError{Cause: &connector.Error{Kind: kind}})
+		if p.Code != codeRefused || strings.Contains(p.Detail, "the number is not at fault") != ours {
+			t.Errorf("%s: %s, %q", kind, p.Code, p.Detail)
+		}
+	}
+}
+
 func TestOtherErrors(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
