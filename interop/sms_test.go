@@ -84,6 +84,9 @@ func TestSegmentsOfTexts(t *testing.T) {
 	for range 2500 {
 		bodies = append(bodies, generateText(random))
 	}
+	for n := range 8 { // whatever chance has made: one more segment each, in both encodings
+		bodies = append(bodies, strings.Repeat("a", 150*n+10), strings.Repeat("ж", 66*n+10))
+	}
 	for _, smart := range []bool{false, true} {
 		compare(t, r, bodies, smart)
 	}
