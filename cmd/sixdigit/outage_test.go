@@ -297,11 +297,12 @@ func (o *outage) rates(phases []*phase, l ledger, backlog []time.Time) {
 	}
 	t.Logf("posted late: %d, at most %d in one second (the rate is %d, the burst %d); with the live ones, after the end, at most %d",
 		len(backlog), fastest, outageRetryRate, outageBurst, all)
-	// What the network does to the spacing of the posts is worth a few.
-	if bound := outageRetryRate + outageBurst; fastest > bound+bound/10 {
+	// A busy machine holds posts up and lets them go together; without a rate the
+	// whole backlog would come at once.
+	if bound := outageRetryRate + outageBurst; fastest > bound+bound/2 {
 		t.Errorf("the backlog drains at %d a second", fastest)
 	}
-	if bound := outageRate + outageRetryRate + outageBurst; all > bound+bound/5 {
+	if bound := outageRate + outageRetryRate + outageBurst; all > bound+bound/2 {
 		t.Errorf("after the end %d texts were posted in one second", all)
 	}
 }

@@ -90,6 +90,9 @@ const selectDue = `SELECT id FROM verifications WHERE due > 0 AND due <= ? ORDER
 
 // prepareFile makes the folder and the file with modes that keep others out:
 // the file holds phone numbers. SQLite gives the files beside it the same mode.
+// A file that exists is not opened: POSIX gives up all locks that a process has
+// on a file when it closes any descriptor of it, and a store that lost SQLite's
+// would have its log deleted by the next process that comes and goes.
 func prepareFile(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("sqlite: no path is given")
@@ -101,18 +104,33 @@ func prepareFile(path string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("sqlite: make the data folder: %w: %w", verify.ErrUnavailable, err)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // The operator says where.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // The operator says where.
+	switch {
+	case err == nil:
+		err = f.Close()
+	case errors.Is(err, fs.ErrExist):
+		err = keepOthersOut(path)
+	}
 	if err != nil {
-		return "", fmt.Errorf("sqlite: open the database; may this user write to its folder? %w: %w", verify.ErrUnavailable, err)
-	}
-	info, err := f.Stat()
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		err = f.Chmod(info.Mode().Perm() &^ fs.FileMode(0o077))
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return "", fmt.Errorf("sqlite: keep others out of the database: %w", err)
+		return "", fmt.Errorf("sqlite: make the database; may this user write to its folder? %w: %w", verify.ErrUnavailable, err)
 	}
 	return path, nil
+}
+
+func keepOthersOut(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return &fs.PathError{Op: "open", Path: path, Err: errors.New("is a directory")}
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		if err := os.Chmod(path, info.Mode().Perm()&^fs.FileMode(0o077)); err != nil {
+			return err
+		}
+	}
+	return writable(path) // SQLite opens one that is not, and fails later
 }
 
 func dsn(path string, pragmas ...string) string {
