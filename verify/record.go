@@ -97,9 +97,8 @@ func (s *Service) decideOutcome(j *job, r report, p plan, now time.Time, sub *Su
 	rec := &recorded{v: v, now: now, send: j.send.ID}
 	d = Decision{Verification: v, Result: rec}
 	defer func() { d.Subject = sub.ifTouched() }()
-	outcome := IdemState{ID: v.ID, Outcome: j.kept()}
 	if j.idem != nil {
-		d.Settle = &Settlement{Key: j.idem.Key, IdemState: outcome}
+		d.Settle = &Settlement{Key: j.idem.Key, IdemState: IdemState{ID: v.ID, Outcome: j.kept()}}
 	}
 	send := v.send(j.send.ID)
 	if send == nil {
@@ -136,7 +135,7 @@ func (s *Service) decideOutcome(j *job, r report, p plan, now time.Time, sub *Su
 	if !changed || send.charged() {
 		return d, nil
 	}
-	if send == &v.Sends[len(v.Sends)-1] {
+	if v.newestIs(send) {
 		v.ResendAfter = send.CreatedAt
 	}
 	if send.Status == connector.StatusRejected && !v.mayArrive() {

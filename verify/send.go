@@ -18,9 +18,8 @@ type job struct {
 	*route
 	idem *Idem
 	// patience is until when somebody waits; zero is nobody. deadline ends the
-	// send. It is counted from
-	// before transaction 1, so that the lease, counted within it, outlasts it
-	// however slow the store was.
+	// send. Both are counted from before transaction 1: a slow store has its part
+	// of the patience, and the lease, counted within, outlasts the deadline.
 	patience, deadline time.Time
 }
 
@@ -44,7 +43,7 @@ func (s *Service) dispatch(ctx context.Context, st Started, j *job, later Later)
 		defer s.flight.leave()
 		h.tell(h.result(s.carry(context.WithoutCancel(ctx), j)))
 	}()
-	rest := s.policy.SendTimeout
+	rest := time.Until(j.patience)
 	if later != nil && rest > answerSoon {
 		if waitFor(ctx, told, answerSoon) {
 			rest -= answerSoon
@@ -85,8 +84,8 @@ func (s *Service) carry(ctx context.Context, j *job) recorded {
 	for try := 0; ; try++ {
 		id := j.send.ID
 		s.flight.sends.Store(id, nil)
-		var r report
-		if r = s.turn(ctx, j, try > 0); r.err == nil {
+		r := s.turn(ctx, j, try > 0)
+		if r.err == nil {
 			r = s.post(ctx, j)
 		}
 		p := s.next(j, &r, try, tried)
