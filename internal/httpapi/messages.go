@@ -106,11 +106,7 @@ func (a *API) messages() {
 
 func (a *API) sendMessage(ctx context.Context, c *call[MessageRequest]) (verify.Started, error) {
 	b := &c.body
-	to, err := recipient(b.To)
-	if err != nil {
-		return verify.Started{}, err
-	}
-	client, err := clientIP(b.ClientIP)
+	to, client, err := addressed(b.To, b.ClientIP)
 	if err != nil {
 		return verify.Started{}, err
 	}

@@ -74,11 +74,7 @@ func (a *API) verifications() {
 
 func (a *API) start(ctx context.Context, c *call[StartRequest]) (verify.Started, error) {
 	b := &c.body
-	to, err := recipient(b.To)
-	if err != nil {
-		return verify.Started{}, err
-	}
-	client, err := clientIP(b.ClientIP)
+	to, client, err := addressed(b.To, b.ClientIP)
 	if err != nil {
 		return verify.Started{}, err
 	}
@@ -170,6 +166,14 @@ func recipient(s string) (phone.Number, error) {
 		return to, &verify.InvalidError{Field: "to", Code: codeNumber, Text: strings.TrimPrefix(err.Error(), "phone: ")}
 	}
 	return to, nil
+}
+
+// addressed reads whom a text is for, and who asks.
+func addressed(to, client string) (n phone.Number, ip netip.Addr, err error) {
+	if n, err = recipient(to); err == nil {
+		ip, err = clientIP(client)
+	}
+	return n, ip, err
 }
 
 // clientIP reads an address; the empty string is none. A zone names an
