@@ -25,11 +25,17 @@ GOLANGCI_LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
 test: ## install what the tests need, run them all, skip none
 	@scripts/test.sh
+
+.PHONY: test-postgres
+test-postgres: ## only the tests that need PostgreSQL, which it installs where it is missing
+	@scripts/setup.sh race postgres
+	SIXDIGIT_REQUIRE_POSTGRES=1 CGO_ENABLED=1 $(GO) test -race -count=1 ./store/postgres
+	SIXDIGIT_REQUIRE_POSTGRES=1 CGO_ENABLED=1 $(GO) test -race -count=1 -run 'Postgres|Replica|Database|Copy' ./internal/app ./cmd/sixdigit
 
 .PHONY: check
 check: fmt vet lint test ## everything to run before a commit: fmt, vet, lint, test

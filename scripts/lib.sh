@@ -30,6 +30,18 @@ has_browser() {
   return 1
 }
 
+# has_postgres reports whether a PostgreSQL server can be made: where Debian has
+# its programs, or on PATH.
+has_postgres() {
+  local initdb
+  for initdb in /usr/lib/postgresql/*/bin/initdb initdb; do
+    if command -v "$initdb" >/dev/null && "$initdb" --version >/dev/null 2>&1; then
+      return 0
+    fi
+  done
+  return 1
+}
+
 # major prints the first number of a version such as v20.20.2.
 major() { printf '%s\n' "$1" | sed -e 's/^[^0-9]*//' -e 's/[^0-9].*//'; }
 

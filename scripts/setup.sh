@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# setup.sh [race] [node] [browser]: installs what these need and this machine lacks.
+# setup.sh [race] [node] [browser] [postgres]: installs what these need and this
+# machine lacks.
 #
 #   race     a C compiler, which go test -race is built with
 #   node     Node.js, npm and the packages of interop/package-lock.json
 #   browser  Chromium, in which the demo's page is tested
+#   postgres PostgreSQL's server programs; the tests start servers of their own
 #
 # It says what it is about to install before it does, and does nothing when
 # all is there.
@@ -55,13 +57,14 @@ npm_ci() {
   cd ..
 }
 
-want_race='' want_node='' want_browser=''
+want_race='' want_node='' want_browser='' want_postgres=''
 for want in "$@"; do
   case $want in
     race) want_race=1 ;;
     node) want_node=1 ;;
     browser) want_browser=1 ;;
-    *) die "unknown need '$want': the needs are race, node and browser." ;;
+    postgres) want_postgres=1 ;;
+    *) die "unknown need '$want': the needs are race, node, browser and postgres." ;;
   esac
 done
 
@@ -79,6 +82,9 @@ fi
 if [ -n "$want_browser" ] && ! has_browser; then
   missing+=(chromium)
 fi
+if [ -n "$want_postgres" ] && ! has_postgres; then
+  missing+=(postgresql)
+fi
 if [ ${#missing[@]} -gt 0 ]; then
   install_debian "${missing[@]}"
   hash -r
@@ -92,4 +98,7 @@ if [ -n "$want_node" ]; then
 fi
 if [ -n "$want_browser" ]; then
   has_browser || die "Chromium does not start, in which the demo's page is tested: repair it (on Debian: apt-get install chromium)."
+fi
+if [ -n "$want_postgres" ]; then
+  has_postgres || die "PostgreSQL's initdb does not run, with which the tests make servers: repair it (on Debian: apt-get install postgresql)."
 fi

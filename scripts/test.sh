@@ -6,7 +6,7 @@ export GO=${GO:-go}
 PROGRAM='make test'
 . scripts/lib.sh
 
-scripts/setup.sh race node browser
+scripts/setup.sh race node browser postgres
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -18,13 +18,13 @@ say 'go vet'
 # Not stamped with the commit: git refuses to tell one in a tree of another user.
 "$GO" -C tools build -buildvcs=false -o "$work/testsum" ./testsum
 
-# Tests that a plain `go test ./...` may skip, for lack of Node.js or a browser, fail here
-# if they cannot run: that is what SIXDIGIT_TEST_ALL asks of them.
-export SIXDIGIT_TEST_ALL=1
+# Tests that a plain `go test ./...` may skip, for lack of Node.js, a browser or
+# PostgreSQL, fail here if they cannot run: that is what these ask of them.
+export SIXDIGIT_TEST_ALL=1 SIXDIGIT_REQUIRE_POSTGRES=1
 # A test that shuffles prints its order's seed only when it fails; this one is
 # known before, and a run that ended in any way can be repeated.
 seed=${SHUFFLE:-$(date +%s)}
 say "go test -race, shuffled by $seed (make test SHUFFLE=$seed repeats the order)"
 # vet has run already.
 CGO_ENABLED=1 "$work/testsum" "$GO" test -json -vet=off -race -shuffle="$seed" ./...
-say 'all passed: go vet, go test -race, the floors, the interop tests against the published packages, and the demo in a browser.'
+say 'all passed: go vet, go test -race, the floors, the interop tests against the published packages, the stores on SQLite and PostgreSQL, and the demo in a browser.'

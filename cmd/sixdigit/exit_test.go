@@ -47,6 +47,13 @@ func TestExitStatus(t *testing.T) {
 		{"connector send " + good + " --to +14155550134", 1}, // port 1 refuses
 		{"connector send " + good + " --to +14155550134 --usage SignIn", 1},
 		{"twilio-sim --listen 127.0.0.1:notaport", 1},
+		{"migrate --data " + filepath.Join(dir, "none"), 1},
+		{"migrate --store postgres://127.0.0.1:1/codes", 1},
+		{"migrate --store postgres://u:p@127.0.0.1:1/codes", 2},
+		{"keys list --store codes", 2},
+		{"copy", 2},
+		{"copy --from " + dir + " --to " + filepath.Join(dir, "none"), 1},
+		{"limits clear --app shop --to +14155550134 --store postgres://127.0.0.1:1/codes --data " + filepath.Join(dir, "none"), 2}, // no server key
 	}
 	for _, c := range cases {
 		var out, errs strings.Builder

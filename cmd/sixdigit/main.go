@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sixdigit/sixdigit/internal/app"
 )
 
 const (
@@ -28,6 +30,8 @@ type cli struct {
 	Keys      keysCmd      `cmd:"" help:"Make, list and revoke API keys."`
 	Limits    limitsCmd    `cmd:"" help:"Clear limits."`
 	Config    configCmd    `cmd:"" help:"Check the server config."`
+	Migrate   migrateCmd   `cmd:"" help:"Bring the tables of the store up to date."`
+	Copy      copyCmd      `cmd:"" help:"Copy everything of one store into another one that is empty."`
 	TwilioSim simCmd       `cmd:"" name:"twilio-sim" help:"Run the simulated Twilio alone."`
 	OpenAPI   openapiCmd   `cmd:"" name:"openapi" help:"Print the API's OpenAPI 3.1 document."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
@@ -105,8 +109,12 @@ func complain(s streams, err error) int {
 		_, _ = fmt.Fprintln(s.err, "sixdigit: "+text)
 	}
 	var e *exitError
-	if errors.As(err, &e) {
+	var fault *app.ConfigError
+	switch {
+	case errors.As(err, &e):
 		return e.status
+	case errors.As(err, &fault):
+		return exitUsage
 	}
 	return exitFailed
 }

@@ -24,6 +24,7 @@ type configFlags struct {
 	PrivateListen string   `placeholder:"ADDR" env:"SIXDIGIT_PRIVATE_LISTEN" help:"Where health and metrics answer; 127.0.0.1:8081 by default."`
 	PublicURL     string   `name:"public-url" placeholder:"URL" env:"SIXDIGIT_PUBLIC_URL" help:"Where providers reach the API, for status callbacks; without it texts are asked after instead."`
 	Data          string   `placeholder:"DIR" env:"SIXDIGIT_DATA" help:"The data folder; sixdigit-data by default."`
+	Store         string   `placeholder:"URL" help:"A PostgreSQL database, without its password, in place of the one in the data folder ($SIXDIGIT_STORE may hold a password)."`
 }
 
 func (f configFlags) load() (app.Config, error) {
@@ -54,7 +55,11 @@ func (f configFlags) load() (app.Config, error) {
 	if len(f.Countries) > 0 {
 		c.Countries = f.Countries
 	}
-	return c, nil
+	store, err := storeFlag("store", f.Store)
+	if !store.IsEmpty() {
+		c.Store = app.Store{String: store}
+	}
+	return c, err
 }
 
 type serveCmd struct {

@@ -28,7 +28,8 @@ type Config struct {
 	Listen        string `yaml:"listen"`         // API and callbacks
 	PrivateListen string `yaml:"private_listen"` // health and metrics
 	PublicURL     string `yaml:"public_url"`     // where providers reach Listen; "" asks for no callbacks
-	Data          string `yaml:"data"`           // folder of the embedded store
+	Data          string `yaml:"data"`           // folder of the embedded store and of the server key
+	Store         Store  `yaml:"store"`          // a PostgreSQL database; "" is the embedded store
 
 	// One of the two: Connector is one connector JSON, Connectors are several.
 	Connector  string            `yaml:"connector,omitempty"`
@@ -268,6 +269,9 @@ func (c Config) validate() []error {
 	if c.Data == "" {
 		errs = append(errs, errors.New("data: name a folder"))
 	}
+	if _, err := c.place(); err != nil {
+		errs = append(errs, err)
+	}
 	if c.RetentionDays < 1 || c.RetentionDays > 3650 {
 		errs = append(errs, errors.New("retention_days: write 1 to 3650"))
 	}
@@ -293,8 +297,8 @@ func parseCountry(name string) (code string, ok bool) {
 }
 
 // Effective returns the config as YAML with every default filled in, or
-// everything that is wrong with it. It holds no secrets: those stand in the
-// connector JSON and in the environment.
+// everything that is wrong with it. It holds no secrets: of the store it names
+// servers and database.
 func (c Config) Effective(now time.Time) ([]byte, error) {
 	if _, err := c.Policy(now); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -41,6 +42,8 @@ type world struct {
 	dir   string
 	http  *http.Client
 	stop  func()
+	env   map[string]string // the service's
+	at    string            // where the API is called; "" is the service itself
 
 	mu      sync.Mutex
 	answers []string // every answer's status line, headers and body
@@ -92,6 +95,11 @@ func (w *world) write(name, token, baseURL string) {
 	w.t.Helper()
 	text := fmt.Sprintf(`{"accountSID": %q, "authToken": %q, "fromMessagingServiceSID": %q, "baseURL": %q,
 		"templates": [{"usageType": "Generic", "content": "Your secret code is {{code}}."}]}`, simAccount, token, simService, baseURL)
+	w.writeFile(name, text)
+}
+
+func (w *world) writeFile(name, text string) {
+	w.t.Helper()
 	if err := os.WriteFile(w.file(name), []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
@@ -140,19 +148,24 @@ func (w *world) creates() int { return w.count("POST", "/Messages.json") }
 // run starts the service; stop ends it and waits.
 func (w *world) run(c app.Config) {
 	w.t.Helper()
+	w.svc, w.stop = w.launch(c)
+	w.front.lead(w.svc.URL())
+}
+
+// launch starts a service beside the world's own.
+func (w *world) launch(c app.Config) (svc *app.Service, stop func()) {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	svc, err := app.NewService(ctx, c, func(string) string { return "" }, log)
+	svc, err := app.NewService(ctx, c, func(name string) string { return w.env[name] }, log)
 	if err != nil {
 		cancel()
 		w.t.Fatal(err)
 	}
-	w.svc = svc
-	w.front.lead(svc.URL())
 	done := make(chan error, 1)
 	go func() { done <- svc.Run(ctx) }()
 	var once sync.Once
-	w.stop = func() {
+	stop = func() {
 		once.Do(func() {
 			cancel()
 			if err := <-done; err != nil {
@@ -160,13 +173,14 @@ func (w *world) run(c app.Config) {
 			}
 		})
 	}
-	w.t.Cleanup(w.stop)
+	w.t.Cleanup(stop)
+	return svc, stop
 }
 
 // call makes a request with the key and returns status and decoded body.
 func (w *world) call(method, path string, body any, headers ...string) (int, map[string]any) {
 	w.t.Helper()
-	status, text := w.raw(method, w.svc.URL()+path, body, headers...)
+	status, text := w.raw(method, cmp.Or(w.at, w.svc.URL())+path, body, headers...)
 	var v map[string]any
 	if len(text) > 0 {
 		if err := json.Unmarshal(text, &v); err != nil {

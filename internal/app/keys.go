@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/sixdigit/sixdigit/internal/access"
 	"github.com/sixdigit/sixdigit/phone"
 	"github.com/sixdigit/sixdigit/secret"
-	"github.com/sixdigit/sixdigit/store/sqlite"
 	"github.com/sixdigit/sixdigit/verify"
 )
 
@@ -26,8 +24,8 @@ type KeySpec struct {
 	Life   time.Duration
 }
 
-// CreateKey makes an API key in the data folder's database, which a running
-// service may have open: the key works at once. The string is shown once.
+// CreateKey makes an API key in the store, which running services may have open:
+// the key works at once. The string is shown once.
 func CreateKey(ctx context.Context, c Config, spec KeySpec) (access.Key, secret.String, error) {
 	keys, err := openKeys(ctx, c)
 	if err != nil {
@@ -50,6 +48,9 @@ func CreateKey(ctx context.Context, c Config, spec KeySpec) (access.Key, secret.
 
 // ListKeys returns the API keys, the oldest first; no secret is among them.
 func ListKeys(ctx context.Context, c Config) ([]access.Key, error) {
+	if _, err := c.place(); err != nil {
+		return nil, err
+	}
 	if _, fresh := c.Folder(); fresh {
 		return nil, nil // to look makes nothing
 	}
@@ -71,32 +72,38 @@ func RevokeKey(ctx context.Context, c Config, id string) error {
 	return keys.Revoke(ctx, id, time.Now())
 }
 
-func openKeys(ctx context.Context, c Config) (*sqlite.Keys, error) {
+func openKeys(ctx context.Context, c Config) (keyStore, error) {
+	p, err := c.place()
+	if err != nil {
+		return nil, err
+	}
+	if p.shared() {
+		return p.openKeys(ctx)
+	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder %s: %w", c.Data, cause(err))
 	}
-	database := filepath.Join(c.Data, "sixdigit.db")
-	if _, err := os.Stat(database); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(p.file); errors.Is(err, fs.ErrNotExist) {
 		// As a first start does: a database without a server key means a lost one.
 		if _, _, err := serverKeys(c.Data, os.Getenv); err != nil {
 			return nil, err
 		}
 	}
-	return sqlite.OpenKeys(ctx, database)
+	return p.openKeys(ctx)
 }
 
 // ClearLimits gives a locked-out person back their tries, at one app. Counters
 // are named by their limit, so the config's numbers do not matter here.
 func ClearLimits(ctx context.Context, c Config, getenv func(string) string, app string, to phone.Number) error {
-	database := filepath.Join(c.Data, "sixdigit.db")
-	if _, err := os.Stat(database); err != nil {
-		return fmt.Errorf("no service has run in %s: %w", c.Data, cause(err))
-	}
-	ring, _, err := serverKeys(c.Data, getenv)
+	p, err := c.place()
 	if err != nil {
 		return err
 	}
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: database})
+	ring, err := c.existingKeys(p, getenv)
+	if err != nil {
+		return err
+	}
+	store, err := p.openStore(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -109,7 +116,19 @@ func ClearLimits(ctx context.Context, c Config, getenv func(string) string, app 
 	for _, s := range c.connectors() {
 		names = append(names, s.Name)
 	}
-	return verify.ClearLimits(ctx, store, ring, &policy.Limits, app, to, names...)
+	return p.explain(verify.ClearLimits(ctx, store, ring, &policy.Limits, app, to, names...))
+}
+
+// existingKeys are the keys of a service that has run.
+func (c Config) existingKeys(p place, getenv func(string) string) (*verify.Keyring, error) {
+	if p.shared() {
+		return sharedKeys(c.Data, getenv)
+	}
+	if err := ranIn(c.Data); err != nil {
+		return nil, err
+	}
+	ring, _, err := serverKeys(c.Data, getenv)
+	return ring, err
 }
 
 // knownApp refuses an app that neither a key nor the config names: whoever

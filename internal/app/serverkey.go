@@ -32,19 +32,44 @@ func serverKeys(data string, getenv func(string) string) (ring *verify.Keyring, 
 			return nil, false, err
 		}
 	}
+	ring, err = parseKeys(text)
+	return ring, made && err == nil, err
+}
+
+// sharedKeys is serverKeys for a store that others share. One who made a key of
+// their own could check nobody else's codes, so none is made.
+func sharedKeys(data string, getenv func(string) string) (*verify.Keyring, error) {
+	text := getenv(KeyEnv)
+	if text == "" {
+		file := keyFile(data)
+		read, err := os.ReadFile(file) // #nosec G304 -- in the data folder
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, &ConfigError{fmt.Errorf("server key: all replicas on one database need the same one, and there is none here; set %s, or put it into %s.\n"+
+				"    A new one is the line that this prints: echo \"k1:$(openssl rand -base64 32)\"", KeyEnv, file)}
+		case err != nil:
+			return nil, fmt.Errorf("read the server key: %w", err)
+		}
+		text = string(read)
+	}
+	return parseKeys(text)
+}
+
+func parseKeys(text string) (*verify.Keyring, error) {
 	var keys []verify.ServerKey
 	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == ',' || r == '\r' }) {
 		id, encoded, ok := strings.Cut(strings.TrimSpace(line), ":")
 		raw, err := base64.StdEncoding.DecodeString(encoded)
 		if !ok || err != nil {
-			return nil, false, &ConfigError{errors.New("the server key is not of the form ID:BASE64, one key a line")}
+			return nil, &ConfigError{errors.New("the server key is not of the form ID:BASE64, one key a line")}
 		}
 		keys = append(keys, verify.ServerKey{ID: id, Secret: secret.New(string(raw))})
 	}
-	if ring, err = verify.NewKeyring(keys...); err != nil {
-		return nil, false, &ConfigError{err}
+	ring, err := verify.NewKeyring(keys...)
+	if err != nil {
+		return nil, &ConfigError{err}
 	}
-	return ring, made, nil
+	return ring, nil
 }
 
 func readOrMakeKey(path string) (text string, made bool, err error) {

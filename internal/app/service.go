@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -24,7 +23,6 @@ import (
 	"github.com/sixdigit/sixdigit/internal/callback"
 	"github.com/sixdigit/sixdigit/internal/edge"
 	"github.com/sixdigit/sixdigit/internal/httpapi"
-	"github.com/sixdigit/sixdigit/store/sqlite"
 	"github.com/sixdigit/sixdigit/verify"
 )
 
@@ -45,8 +43,9 @@ type Service struct {
 	config   Config
 	log      *slog.Logger
 	metrics  *metrics
-	store    *sqlite.Store
-	keys     *sqlite.Keys
+	place    place
+	store    store
+	keys     keyStore
 	clients  []*twilio.Client
 	sources  map[string]callback.Source // the same, by name
 	verify   *verify.Service
@@ -72,10 +71,8 @@ func NewService(ctx context.Context, c Config, getenv func(string) string, log *
 }
 
 // newService is NewService with the public listener where there is one already,
-// so that its address can stand in the config. It is one long function because
-// its order is the order in which things depend on each other.
-//
-//nolint:funlen // see above
+// so that its address can stand in the config. Its order is the order in which
+// things depend on each other.
 func newService(ctx context.Context, c Config, getenv func(string) string, log *slog.Logger, public net.Listener) (s *Service, err error) {
 	s = &Service{config: c, log: log, metrics: newMetrics(), public: public, sources: map[string]callback.Source{}}
 	opened := s // a return with an error sets s to nil
@@ -90,30 +87,21 @@ func newService(ctx context.Context, c Config, getenv func(string) string, log *
 		return nil, &ConfigError{err}
 	}
 	warnOf(c, &policy, log)
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder %s: %w", c.Data, cause(err))
+	if s.place, err = c.place(); err != nil {
+		return nil, err
 	}
-	database := filepath.Join(c.Data, "sixdigit.db")
-	_, statErr := os.Stat(database)
-	existed := !errors.Is(statErr, fs.ErrNotExist)
-	ring, made, err := serverKeys(c.Data, getenv)
+	ring, err := s.serverKeys(getenv)
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range []string{c.Data, keyFile(c.Data)} {
-		if info, err := os.Stat(path); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-			log.Warn("others than this user may reach the server key or the database; run chmod go-rwx", "path", path, "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
-		}
-	}
-	if made && existed {
-		s.warnings = append(s.warnings, "the server key was lost and a new one made: codes sent before are canceled when they are checked")
-		log.Error("the server key was lost; a new one was made", "file", keyFile(c.Data))
-	}
-	if s.store, err = sqlite.Open(ctx, sqlite.Options{Path: database, Observe: s.metrics.batch}); err != nil {
+	if s.store, err = s.place.openStore(ctx, s.metrics.batch); err != nil {
 		return nil, err
 	}
-	if s.keys, err = sqlite.OpenKeys(ctx, database); err != nil {
+	if s.keys, err = s.place.openKeys(ctx); err != nil {
 		return nil, err
+	}
+	if s.place.shared() {
+		log.Info("database", "at", s.place.name)
 	}
 	connectors, err := s.openClients(sources)
 	if err != nil {
@@ -144,6 +132,44 @@ func newService(ctx context.Context, c Config, getenv func(string) string, log *
 	}
 	s.private, err = listen(ctx, c.PrivateListen, false)
 	return s, err
+}
+
+// serverKeys returns the keys for codes. With a store of its own the service
+// makes the data folder, and a key where there is none yet.
+func (s *Service) serverKeys(getenv func(string) string) (ring *verify.Keyring, err error) {
+	data := s.config.Data
+	if s.place.shared() {
+		ring, err = sharedKeys(data, getenv)
+	} else {
+		ring, err = s.ownKeys(getenv)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range []string{data, keyFile(data)} {
+		if info, err := os.Stat(path); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+			s.log.Warn("others than this user may reach the server key or the database; run chmod go-rwx", "path", path, "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
+		}
+	}
+	return ring, nil
+}
+
+func (s *Service) ownKeys(getenv func(string) string) (*verify.Keyring, error) {
+	data := s.config.Data
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder %s: %w", data, cause(err))
+	}
+	_, statErr := os.Stat(s.place.file)
+	existed := !errors.Is(statErr, fs.ErrNotExist)
+	ring, made, err := serverKeys(data, getenv)
+	if err != nil {
+		return nil, err
+	}
+	if made && existed {
+		s.warnings = append(s.warnings, "the server key was lost and a new one made: codes sent before are canceled when they are checked")
+		s.log.Error("the server key was lost; a new one was made", "file", keyFile(data))
+	}
+	return ring, nil
 }
 
 // warnOf tells the operator what is allowed and costs money or knowledge.
@@ -256,7 +282,8 @@ func (s *Service) privateHandler() http.Handler {
 	return edge.Wrap(mux, edge.Options{Log: slog.New(slog.DiscardHandler)})
 }
 
-// readyz writes to the disk, so that a full one shows before a person waits. A
+// readyz writes to the store, so that a full disk, or a database that is out of
+// reach, shows before a person waits; and says what is wrong with it. A
 // connector that is out of order is a warning: another replica would fare no
 // better, and codes can still be checked. So is one that refuses our texts.
 func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
@@ -270,7 +297,7 @@ func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	answer.Warnings = append(answer.Warnings, s.metrics.refusals()...)
 	status := http.StatusOK
-	if err := s.store.Ready(r.Context()); err != nil {
+	if err := s.place.explain(s.store.Ready(r.Context())); err != nil {
 		answer.Status, answer.Store, status = "not ready", err.Error(), http.StatusServiceUnavailable
 	}
 	edge.WriteJSON(w, status, "application/json", answer)

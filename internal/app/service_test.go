@@ -3,6 +3,7 @@ package app_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,10 +12,27 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sixdigit/sixdigit/internal/app"
+	"github.com/sixdigit/sixdigit/internal/pgtest"
 	"github.com/sixdigit/sixdigit/twiliosim"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// shared is the PostgreSQL server of the tests that need one. It does not wait for
+// the disk: what a crash of the machine leaves is the store's tests' matter.
+var shared = pgtest.Shared{Settings: []string{"fsync=off"}}
+
+// tests end with the server, so that goleak finds nothing of it.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	code := m.M.Run()
+	if err := shared.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{m}) }
 
 const person = "+14155550134"
 

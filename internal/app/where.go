@@ -9,9 +9,13 @@ import (
 	"path/filepath"
 )
 
-// Folder is where the service's data is, as an absolute path, and whether
-// neither a service nor a command has made a store there yet.
+// Folder is where the service's data is, as an absolute path or the name of a
+// database, and whether neither a service nor a command has made a store there
+// yet.
 func (c Config) Folder() (path string, fresh bool) {
+	if p, err := c.place(); err == nil && p.shared() {
+		return p.name, false
+	}
 	path, err := filepath.Abs(c.Data)
 	if err != nil {
 		path = c.Data // the working folder is gone: what was written has to do

@@ -15,6 +15,39 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
+// Migrate brings the tables of a database that exists up to date, as Open does,
+// and returns their version before and after. Zero is before the first.
+func Migrate(ctx context.Context, path string) (before, after int64, err error) {
+	if path, err = existing(path); err != nil {
+		return 0, 0, err
+	}
+	if before, err = version(ctx, path); err != nil {
+		return 0, 0, err
+	}
+	if err = migrate(ctx, path); err != nil {
+		return before, before, err
+	}
+	after, err = version(ctx, path)
+	return before, after, err
+}
+
+func version(ctx context.Context, path string) (v int64, err error) {
+	db, err := sql.Open("sqlite", readDSN(path))
+	if err != nil {
+		return 0, fmt.Errorf("sqlite: open %s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	var there bool
+	err = db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE name = ?`, goose.DefaultTablename).Scan(&there)
+	if err == nil && there {
+		err = db.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM `+goose.DefaultTablename).Scan(&v)
+	}
+	if err != nil {
+		return 0, unavailable("read the version of the tables", err)
+	}
+	return v, nil
+}
+
 // migrate brings the tables up to date. Several processes may do so at once:
 // who loses the race finds the work done.
 func migrate(ctx context.Context, path string) (err error) {

@@ -1,0 +1,62 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/sixdigit/sixdigit/verify"
+)
+
+// unavailable wraps an error of the database, so that verify.ErrUnavailable is
+// found in it. Of PostgreSQL's errors only message and code are told, which name
+// tables and constraints; values stand in the detail, which is not.
+func unavailable(step string, err error) error {
+	if errors.Is(err, verify.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("postgres: %s: %w: %w", step, verify.ErrUnavailable, err)
+}
+
+// Codes of PostgreSQL (its documentation, appendix A).
+const (
+	codeUnique        = "23505"
+	codeReadOnly      = "25006"
+	codeNoStatement   = "26000" // a pooler has handed us another connection
+	codeSerialization = "40001"
+	codeDeadlock      = "40P01"
+	codePrivilege     = "42501"
+	codeNoTable       = "42P01"
+	codeTableExists   = "42P07"
+	codeLockWait      = "55P03"
+	codePlanChanged   = "0A000" // the tables were changed by a newer version
+	codeInternal      = "XX000" // also: a partition went while a statement was about to look into it
+)
+
+// code returns the code of an error of PostgreSQL, "" when it is not one.
+func code(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// refused reports whether the server refused a statement, and with it the
+// transaction. After any other error, also a fatal one, nobody knows what the
+// server has done.
+func refused(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && (e.SeverityUnlocalized == "ERROR" || e.SeverityUnlocalized == "" && e.Severity == "ERROR")
+}
+
+// again reports whether a transaction that failed is worth another run, on the
+// same connection or a new one.
+func again(err error) bool {
+	switch code(err) {
+	case codeUnique, codeSerialization, codeDeadlock, codeLockWait, codeNoStatement, codePlanChanged, codeInternal, codeReadOnly:
+		return true
+	}
+	return !refused(err)
+}

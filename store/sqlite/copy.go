@@ -1,0 +1,309 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sixdigit/sixdigit/internal/transfer"
+)
+
+// existing returns the whole path of a database that exists: an URL has no other.
+func existing(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("sqlite: there is no database: %w", err)
+	}
+	return path, nil
+}
+
+// aloneWait is for how long a command that is about to end may still have the
+// database open.
+const aloneWait = time.Second
+
+// ErrInUse says that another process has the database open: a service, mostly.
+var ErrInUse = errors.New("sqlite: another process has the database open; stop the service first")
+
+// Export hands every row of the database to each, as transfer.Source says. The
+// database must exist. It is Export's alone until it returns: nobody can write a
+// row that was passed already, and a service that runs makes it fail with
+// ErrInUse. The tables are brought up to date first.
+func Export(ctx context.Context, path string, each func(transfer.Rows) error) error {
+	path, err := existing(path)
+	if err != nil {
+		return err
+	}
+	return alone(ctx, path, func(tx *sql.Conn) error {
+		want, err := count(ctx, tx)
+		if err != nil {
+			return err
+		}
+		h := &handover{each: each}
+		for _, read := range []func(context.Context, *sql.Conn) error{h.verifications, h.subjects, h.limits, h.idems, h.apiKeys} {
+			if err := read(ctx, tx); err != nil {
+				return err
+			}
+			if err := h.flush(); err != nil {
+				return err
+			}
+		}
+		if h.counts != want {
+			return fmt.Errorf("sqlite: %+v rows were read, and there are %+v; the database may be damaged", h.counts, want)
+		}
+		return nil
+	})
+}
+
+// Import fills an empty database, which need not exist yet, with the rows of a
+// source, and returns how many there are now. All of them are written in one
+// transaction, or none.
+func Import(ctx context.Context, path string, from transfer.Source) (counts transfer.Counts, err error) {
+	if path, err = prepareFile(path); err != nil {
+		return counts, err
+	}
+	err = alone(ctx, path, func(tx *sql.Conn) error {
+		there, err := count(ctx, tx)
+		switch {
+		case err != nil:
+			return err
+		case there != transfer.Counts{}:
+			return fmt.Errorf("sqlite: the database to copy to is not empty: it has %+v", there)
+		}
+		w := &filler{tx: tx}
+		if err := w.prepare(ctx); err != nil {
+			return err
+		}
+		defer w.close()
+		var handed transfer.Counts
+		err = from(ctx, func(r transfer.Rows) error {
+			handed.Add(r.Count())
+			return w.insert(ctx, r)
+		})
+		if err != nil {
+			return err
+		}
+		if counts, err = count(ctx, tx); err == nil && counts != handed {
+			err = fmt.Errorf("sqlite: %+v rows were handed over, and %+v are there", handed, counts)
+		}
+		return err
+	})
+	return counts, err
+}
+
+// alone runs work in one transaction on a database that nobody else has open.
+func alone(ctx context.Context, path string, work func(tx *sql.Conn) error) error {
+	// Twice: tables must not change under a service that has them open.
+	if err := exclusively(ctx, path, func(*sql.Conn) error { return nil }); err != nil {
+		return err
+	}
+	if err := migrate(ctx, path); err != nil {
+		return err
+	}
+	return exclusively(ctx, path, work)
+}
+
+// exclusively takes the lock that every connection to a database in WAL mode
+// shares as long as it is open. So it fails while there is one, also an idle
+// one.
+func exclusively(ctx context.Context, path string, work func(tx *sql.Conn) error) (err error) {
+	db, err := sql.Open("sqlite", dsn(path, "locking_mode(exclusive)", "synchronous(full)", "cache_size(-32768)", "secure_delete(fast)"))
+	if err != nil {
+		return fmt.Errorf("sqlite: open %s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return unavailable("open "+path, err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	for _, q := range []string{fmt.Sprintf(`PRAGMA busy_timeout = %d`, aloneWait.Milliseconds()), `BEGIN EXCLUSIVE`} {
+		if _, err := conn.ExecContext(ctx, q); isBusy(err) {
+			return fmt.Errorf("%w (%s)", ErrInUse, path)
+		} else if err != nil {
+			return unavailable("take the database for ourselves", err)
+		}
+	}
+	if err := work(conn); err != nil {
+		// Whatever ended the work must not keep the lock from being given back.
+		_, rollback := conn.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
+		return errors.Join(err, rollback)
+	}
+	if _, err := conn.ExecContext(ctx, `COMMIT`); err != nil {
+		return unavailable("commit", err)
+	}
+	return nil
+}
+
+// count counts the rows of all tables.
+func count(ctx context.Context, tx *sql.Conn) (c transfer.Counts, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM verifications), (SELECT count(*) FROM subjects),
+		(SELECT count(*) FROM limits), (SELECT count(*) FROM idems), (SELECT count(*) FROM api_keys)`).
+		Scan(&c.Verifications, &c.Subjects, &c.Limits, &c.Idems, &c.APIKeys)
+	if err != nil {
+		return c, unavailable("count the rows", err)
+	}
+	return c, nil
+}
+
+// handover gathers rows into bites.
+type handover struct {
+	each   func(transfer.Rows) error
+	rows   transfer.Rows
+	n      int
+	counts transfer.Counts
+}
+
+func (h *handover) flush() error {
+	if h.n == 0 {
+		return nil
+	}
+	rows := h.rows
+	h.rows, h.n = transfer.Rows{}, 0
+	h.counts.Add(rows.Count())
+	return h.each(rows)
+}
+
+// read goes through a query's rows; add takes one of them.
+func (h *handover) read(ctx context.Context, tx *sql.Conn, query string, add func(scan func(...any) error) error) (err error) {
+	rows, err := tx.QueryContext(ctx, query)
+	if err != nil {
+		return unavailable("read rows to copy", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := add(rows.Scan); err != nil {
+			return unavailable("read rows to copy", err)
+		}
+		if h.n++; h.n >= transfer.Bite {
+			if err := h.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return unavailable("read rows to copy", err)
+	}
+	return nil
+}
+
+func (h *handover) verifications(ctx context.Context, tx *sql.Conn) error {
+	return h.read(ctx, tx, `SELECT id, number, ended, due, data FROM verifications ORDER BY seq`, func(scan func(...any) error) error {
+		var v transfer.Verification
+		err := scan(&v.ID, &v.Number, &v.Ended, &v.Due, &v.Data)
+		v.Data = notNil(v.Data) // an empty one is read as nil
+		h.rows.Verifications = append(h.rows.Verifications, v)
+		return err
+	})
+}
+
+func (h *handover) subjects(ctx context.Context, tx *sql.Conn) error {
+	return h.read(ctx, tx, `SELECT key, quiet, failed, data FROM subjects`, func(scan func(...any) error) error {
+		var s transfer.Subject
+		err := scan(&s.Key, &s.Quiet, &s.Failed, &s.Data)
+		s.Data = notNil(s.Data)
+		h.rows.Subjects = append(h.rows.Subjects, s)
+		return err
+	})
+}
+
+func (h *handover) limits(ctx context.Context, tx *sql.Conn) error {
+	return h.read(ctx, tx, `SELECT key, value, expires FROM limits`, func(scan func(...any) error) error {
+		var l transfer.Limit
+		err := scan(&l.Key, &l.Value, &l.Expires)
+		h.rows.Limits = append(h.rows.Limits, l)
+		return err
+	})
+}
+
+func (h *handover) idems(ctx context.Context, tx *sql.Conn) error {
+	return h.read(ctx, tx, `SELECT key, expires, data FROM idems`, func(scan func(...any) error) error {
+		var i transfer.Idem
+		err := scan(&i.Key, &i.Expires, &i.Data)
+		i.Data = notNil(i.Data)
+		h.rows.Idems = append(h.rows.Idems, i)
+		return err
+	})
+}
+
+func (h *handover) apiKeys(ctx context.Context, tx *sql.Conn) error {
+	return h.read(ctx, tx, `SELECT `+keyColumns+` FROM api_keys`, func(scan func(...any) error) error {
+		var k transfer.APIKey
+		err := scan(&k.ID, &k.Hash, &k.Name, &k.App, &k.Scopes, &k.Created, &k.Used, &k.Revoked, &k.Expires)
+		h.rows.APIKeys = append(h.rows.APIKeys, k)
+		return err
+	})
+}
+
+// filler writes rows into an empty database.
+type filler struct {
+	tx                                         *sql.Conn
+	verification, subject, limit, idem, apiKey *sql.Stmt
+}
+
+func (w *filler) prepare(ctx context.Context) error {
+	for to, query := range map[**sql.Stmt]string{
+		&w.verification: `INSERT INTO verifications (id, number, created, ended, due, data) VALUES (?, ?, ?, ?, ?, ?)`,
+		&w.subject:      `INSERT INTO subjects (key, quiet, failed, data) VALUES (?, ?, ?, ?)`,
+		&w.limit:        `INSERT INTO limits (key, value, expires) VALUES (?, ?, ?)`,
+		&w.idem:         `INSERT INTO idems (key, expires, data) VALUES (?, ?, ?)`,
+		&w.apiKey:       `INSERT INTO api_keys (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	} {
+		st, err := w.tx.PrepareContext(ctx, query)
+		if err != nil {
+			w.close()
+			return unavailable("prepare to copy", err)
+		}
+		*to = st
+	}
+	return nil
+}
+
+func (w *filler) close() {
+	for _, st := range []*sql.Stmt{w.verification, w.subject, w.limit, w.idem, w.apiKey} {
+		if st != nil {
+			_ = st.Close() // the connection ends with it
+		}
+	}
+}
+
+func (w *filler) insert(ctx context.Context, r transfer.Rows) error {
+	exec := func(st *sql.Stmt, args ...any) error {
+		if _, err := st.ExecContext(ctx, args...); err != nil {
+			return unavailable("write a copied row", err)
+		}
+		return nil
+	}
+	for _, v := range r.Verifications {
+		if err := exec(w.verification, v.ID, v.Number, transfer.CreatedIn(v.Data), v.Ended, v.Due, v.Data); err != nil {
+			return err
+		}
+	}
+	for _, s := range r.Subjects {
+		if err := exec(w.subject, s.Key, s.Quiet, s.Failed, s.Data); err != nil {
+			return err
+		}
+	}
+	for _, l := range r.Limits {
+		if err := exec(w.limit, l.Key, l.Value, l.Expires); err != nil {
+			return err
+		}
+	}
+	for _, i := range r.Idems {
+		if err := exec(w.idem, i.Key, i.Expires, i.Data); err != nil {
+			return err
+		}
+	}
+	for _, k := range r.APIKeys {
+		if err := exec(w.apiKey, k.ID, k.Hash, k.Name, k.App, k.Scopes, k.Created, k.Used, k.Revoked, k.Expires); err != nil {
+			return err
+		}
+	}
+	return nil
+}
