@@ -17,7 +17,6 @@ type Store struct {
 	pool   *sql.DB
 	get    *sql.Stmt
 	due    *sql.Stmt
-	codec  *codec
 	now    func() time.Time
 	sweeps sweeps
 }
@@ -50,7 +49,7 @@ func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error
 	var data []byte
 	switch err := s.get.QueryRowContext(ctx, id).Scan(&number, &data); {
 	case err == nil:
-		return s.codec.verification(id, number, data)
+		return readVerification(id, number, data)
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, verify.ErrNotFound
 	case ctx.Err() != nil:
