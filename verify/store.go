@@ -68,7 +68,7 @@ type Decision struct {
 	Charges []Charge
 	// Refunds are put back, for a text that was refused.
 	Refunds []Charge
-	// Clear forgets limits; Set writes rows of their table as they are.
+	// Clear forgets limits; Set writes counters as they are.
 	Clear []LimitKey
 	Set   []LimitRow
 	// Idem is what a repetition of the operation is to learn.

@@ -386,8 +386,8 @@ func TestDatabaseAway(t *testing.T) {
 }
 
 // A newer version adds to the tables while replicas of this one serve: they go
-// on, whatever statements they have prepared; and none of this version starts
-// any more.
+// on, whatever statements they have prepared, and one that stopped may come back;
+// until a version comes that this one cannot live with.
 func TestReplicasOutliveAMigration(t *testing.T) {
 	t.Parallel()
 	server := shared.Server(t)
@@ -395,7 +395,7 @@ func TestReplicasOutliveAMigration(t *testing.T) {
 	before := w.start(person)
 	code := w.code(person)
 	statements := []string{`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`}
-	for _, table := range []string{"verifications", "subjects", "limits", "idems", "api_keys", "writers"} {
+	for _, table := range []string{"verifications", "subjects", "counters", "idems", "api_keys", "writers"} {
 		statements = append(statements, `ALTER TABLE `+table+` ADD COLUMN later integer NOT NULL DEFAULT 0`, `CREATE INDEX ON `+table+` (later)`)
 	}
 	server.Exec(t, config.Store.Reveal(), statements...)
@@ -408,7 +408,20 @@ func TestReplicasOutliveAMigration(t *testing.T) {
 	for i := range 4 {
 		w.settles(w.start("+1415555"+pad(200+i), "session", "s"), "delivered")
 	}
-	if _, err := app.NewService(t.Context(), config, func(name string) string { return w.env[name] }, jsonLog(io.Discard)); err == nil || !strings.Contains(err.Error(), "newer version") {
+	restart := func() error {
+		s, err := app.NewService(t.Context(), config, func(name string) string { return w.env[name] }, jsonLog(io.Discard))
+		if err != nil {
+			return err
+		}
+		stopped, stop := context.WithCancel(t.Context())
+		stop()
+		return s.Run(stopped)
+	}
+	if err := restart(); err != nil {
 		t.Errorf("a start of the version before: %v", err)
+	}
+	server.Exec(t, config.Store.Reveal(), `UPDATE compatible SET oldest = 9999`)
+	if err := restart(); err == nil || !strings.Contains(err.Error(), "newer version") {
+		t.Errorf("a start of a version that is too old: %v", err)
 	}
 }
