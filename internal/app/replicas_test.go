@@ -6,10 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"strings"
 	"sync"
@@ -21,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sixdigit/sixdigit/internal/app"
+	"github.com/sixdigit/sixdigit/internal/nettest"
 	"github.com/sixdigit/sixdigit/internal/pgtest"
 )
 
@@ -66,29 +64,11 @@ func newReplicas(t *testing.T, n int, change func(*app.Config)) (w *world, confi
 	for _, target := range targets {
 		w.raw("GET", target+"/v1/verifications/none", nil) // each knows the key: a crowd of first look-ups has to queue
 	}
-	w.at = roundRobin(t, targets)
+	balancer := nettest.NewBalancer(t)
+	balancer.Lead(t, targets...)
+	w.at = balancer.URL
 	w.front.lead(w.at)
 	return w, config
-}
-
-func roundRobin(t *testing.T, targets []string) string {
-	t.Helper()
-	var next atomic.Uint64
-	transport := &http.Transport{MaxIdleConnsPerHost: 64}
-	proxy := &httputil.ReverseProxy{
-		Transport: transport,
-		Rewrite: func(r *httputil.ProxyRequest) {
-			target, _ := url.Parse(targets[next.Add(1)%uint64(len(targets))])
-			r.SetURL(target)
-		},
-		ErrorLog: log.New(io.Discard, "", 0),
-	}
-	server := httptest.NewServer(proxy)
-	t.Cleanup(func() {
-		server.Close()
-		transport.CloseIdleConnections()
-	})
-	return server.URL
 }
 
 // TestPostgres goes through a service's day on PostgreSQL: as on SQLite, whatever

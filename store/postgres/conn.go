@@ -8,6 +8,7 @@ import (
 	mathrand "math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,7 +22,8 @@ const (
 	connectWait = 2 * time.Second         // one connection to be made
 	tripWait    = 3 * time.Second         // one round trip
 	runWait     = 5 * time.Second         // a batch, beyond which it is not run again
-	maxPause    = time.Second             // between two tries to connect
+	renewWait   = time.Second             // a lost connection to be made anew, which goes on beside
+	maxPause    = 500 * time.Millisecond  // between two tries to connect, on average
 	lockWait    = 1500 * time.Millisecond // for another transaction's row
 )
 
@@ -70,28 +72,107 @@ type session struct {
 	conn   *pgx.Conn
 	id     []byte // of its row in writers
 	batch  int64  // the number of its last batch
+	today  int32  // when it was made
 	begin  string // the first statement of a transaction
 	warned bool   // the server was not sure that a COMMIT is safe
 }
 
-// connect makes a connection, unless the last try has failed just now.
+// connectFirst makes the first connection, for as long as that may take.
+func (w *writer) connectFirst(ctx context.Context) error {
+	s, err := w.open(ctx)
+	if err == nil {
+		w.adopt(s)
+	}
+	return err
+}
+
+// connect returns when there is a connection. One that was lost is made anew
+// beside the batches: the first of them waits a moment for it, and as long as it
+// comes to nothing all others are told so at once.
 func (w *writer) connect(ctx context.Context) error {
 	if w.session != nil {
 		return nil
 	}
-	if time.Since(w.failed) < w.pause {
+	if w.dialing == nil {
+		w.dialing = w.dial()
+	}
+	d := w.dialing
+	wait := time.NewTimer(renewWait)
+	defer wait.Stop()
+	select {
+	case <-d.made:
+	case <-d.failed:
+	case <-wait.C:
+		d.fail(errNoAnswer)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-d.made:
+		w.dialing = nil
+		w.adopt(d.session)
+		return nil
+	default:
+		w.failure = d.why()
 		return w.failure
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectWait*time.Duration(1+len(w.config.Fallbacks)))
-	defer cancel()
-	s, err := w.open(ctx)
-	if err != nil {
-		w.pause = min(maxPause, max(2*w.pause, 20*time.Millisecond)) + jitter(20*time.Millisecond)
-		w.failed, w.failure = time.Now(), err
-		return err
+}
+
+func (w *writer) adopt(s *session) { w.session, w.today = s, s.today }
+
+// errNoAnswer is for a connection that is still being made.
+var errNoAnswer = fmt.Errorf("postgres: connect: %w", context.DeadlineExceeded)
+
+// dialing makes a connection, and does not give up until it is stopped.
+type dialing struct {
+	stop context.CancelFunc
+	done chan struct{} // closed when it has ended
+
+	made    chan struct{} // closed when there is a session
+	session *session
+
+	failed chan struct{} // closed when nobody is to wait any more
+	mu     sync.Mutex
+	cause  error // why there is none yet
+}
+
+func (w *writer) dial() *dialing {
+	ctx, stop := context.WithCancel(context.Background())
+	d := &dialing{stop: stop, done: make(chan struct{}), made: make(chan struct{}), failed: make(chan struct{})}
+	go func() {
+		defer close(d.done)
+		defer stop()
+		for pause := 20 * time.Millisecond; ; pause = min(maxPause, 2*pause) {
+			s, err := w.open(ctx)
+			if err == nil {
+				d.session = s
+				close(d.made)
+				return
+			}
+			d.fail(err)
+			select {
+			case <-time.After(pause/2 + jitter(pause)):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return d
+}
+
+func (d *dialing) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.cause == nil {
+		close(d.failed)
 	}
-	w.session, w.pause = s, 0
-	return nil
+	d.cause = err
+}
+
+func (d *dialing) why() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.cause
 }
 
 // jitter is a part of d by chance, so that replicas do not move in step.
@@ -99,8 +180,10 @@ func jitter(d time.Duration) time.Duration {
 	return time.Duration(mathrand.Uint64() % uint64(d)) // #nosec G115 G404 -- neither negative nor secret
 }
 
-// open makes a connection and its row in writers.
+// open makes a connection and its row in writers. Each host has its time.
 func (w *writer) open(ctx context.Context) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.config.ConnectTimeout*time.Duration(1+len(w.config.Fallbacks))+tripWait)
+	defer cancel()
 	s := &session{id: make([]byte, 16)}
 	if _, err := rand.Read(s.id); err != nil {
 		return nil, err
@@ -122,7 +205,7 @@ func (w *writer) open(ctx context.Context) (*session, error) {
 		s.begin = beginning(known)
 		var now int64
 		if err = conn.QueryRow(ctx, `INSERT INTO writers (key, batch, used, asked) VALUES ($1, 0, `+clock+`, 0) RETURNING used`, s.id).Scan(&now); err == nil {
-			w.today = int32(now / microsPerDay) // #nosec G115 -- days
+			s.today = int32(now / microsPerDay) // #nosec G115 -- days
 			return s, nil
 		}
 	}
@@ -159,8 +242,14 @@ func beginning(known []string) string {
 	return b.String()
 }
 
-// hangUp gives the connection up. What it has not committed is undone.
+// hangUp gives the connection up, also one that is being made. What it has not
+// committed is undone.
 func (w *writer) hangUp() {
+	if d := w.dialing; d != nil {
+		d.stop()
+		<-d.done
+		w.session, w.dialing = d.session, nil
+	}
 	if w.session == nil {
 		return
 	}
@@ -168,4 +257,38 @@ func (w *writer) hangUp() {
 	defer cancel()
 	_ = w.session.conn.Close(ctx) // it may be gone already
 	w.session = nil
+}
+
+// breaker spares callers a wait in vain: once a server has let somebody wait for
+// nothing, one caller at a time finds out whether it answers again, and all others
+// are told at once.
+type breaker struct {
+	mu     sync.Mutex
+	cause  error // of the last wait; nil where the server answers
+	asking bool  // somebody finds out
+}
+
+// read is read behind the breaker.
+func (b *breaker) read(ctx context.Context, query func(context.Context) error) error {
+	b.mu.Lock()
+	cause, asking := b.cause, b.asking
+	b.asking = cause != nil
+	b.mu.Unlock()
+	if cause != nil && asking {
+		return cause
+	}
+	err := read(ctx, query)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if cause != nil {
+		b.asking = false
+	}
+	switch {
+	case ctx.Err() != nil: // the caller had less patience, or has gone
+	case err != nil && timedOut(err):
+		b.cause = err
+	default:
+		b.cause = nil
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -10,14 +11,27 @@ import (
 )
 
 // unavailable wraps an error of the database, so that verify.ErrUnavailable is
-// found in it. Of PostgreSQL's errors only message and code are told, which name
-// tables and constraints; values stand in the detail, which is not.
+// found in it. It tells what Explain does: servers and causes, no user and no
+// value.
 func unavailable(step string, err error) error {
 	if errors.Is(err, verify.ErrUnavailable) {
 		return err
 	}
-	return fmt.Errorf("postgres: %s: %w: %w", step, verify.ErrUnavailable, err)
+	return &unavailableError{step, err}
 }
+
+type unavailableError struct {
+	step string
+	err  error
+}
+
+// Error describes the failure.
+func (e *unavailableError) Error() string {
+	return fmt.Sprintf("postgres: %s: %v: %s", e.step, verify.ErrUnavailable, Explain(e.err))
+}
+
+// Unwrap returns verify.ErrUnavailable and the cause.
+func (e *unavailableError) Unwrap() []error { return []error{verify.ErrUnavailable, e.err} }
 
 // Codes of PostgreSQL (its documentation, appendix A).
 const (
@@ -59,4 +73,10 @@ func again(err error) bool {
 		return true
 	}
 	return !refused(err)
+}
+
+// timedOut reports whether a server was waited for in vain, also by one that was
+// to connect to it.
+func timedOut(err error) bool {
+	return pgconn.Timeout(err) || errors.Is(err, context.DeadlineExceeded)
 }

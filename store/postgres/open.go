@@ -45,7 +45,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.writer.lost = s.lose
-	if err := errors.Join(s.makePartitions(ctx), s.writer.connect(ctx)); err != nil {
+	if err := errors.Join(s.makePartitions(ctx), s.writer.connectFirst(ctx)); err != nil {
 		s.end()
 		s.writer.hangUp() //nolint:contextcheck // It says goodbye also when ctx is over.
 		pool.Close()

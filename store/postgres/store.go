@@ -19,6 +19,7 @@ type Store struct {
 	queue  *commit.Queue[request, any]
 	writer *writer
 	pool   *pgxpool.Pool
+	gets   breaker
 	codec  *codec
 	clock  func() time.Time // nil asks the database
 	sweeps sweeps
@@ -87,7 +88,7 @@ func read(ctx context.Context, query func(context.Context) error) error {
 	for try := 0; ; try++ {
 		bounded, cancel := context.WithTimeout(ctx, tripWait)
 		err := query(bounded)
-		late := bounded.Err() != nil
+		late := bounded.Err() != nil || timedOut(err)
 		cancel()
 		if err == nil || late || try > 0 || errors.Is(err, pgx.ErrNoRows) || !again(err) {
 			return err
@@ -99,7 +100,7 @@ func read(ctx context.Context, query func(context.Context) error) error {
 func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error) {
 	var number string
 	var data []byte
-	err := read(ctx, func(ctx context.Context) error {
+	err := s.gets.read(ctx, func(ctx context.Context) error {
 		return s.pool.QueryRow(ctx, `SELECT number, data FROM verifications WHERE day = $1 AND id = $2`, dayOf(id), id).Scan(&number, &data)
 	})
 	switch {

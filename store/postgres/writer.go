@@ -24,9 +24,8 @@ type writer struct {
 	today   int32
 	hints   recent[string, hint]
 
-	failed  time.Time // when no connection could be made, and
-	failure error     // why, and for how long that holds
-	pause   time.Duration
+	dialing *dialing // a connection that is being made anew; nil when none is
+	failure error    // why there was none for the last batch that had to do without
 }
 
 // hint is what else an operation on a verification will need. It saves a round
