@@ -136,7 +136,7 @@ func (g *generator) add(r *transfer.Rows, to string, created time.Time) (id stri
 		r.Subjects = append(r.Subjects, row)
 	}
 	if expires := created.Add(limitsLife); expires.After(g.now) {
-		g.limits(r, created, expires)
+		g.counters(r, created, expires)
 	}
 	return id, nil
 }
@@ -197,11 +197,18 @@ func (g *generator) providerID() string {
 	return "SM" + hex.EncodeToString(b[:])
 }
 
-// limits are the four counters of a number.
-func (g *generator) limits(r *transfer.Rows, created, expires time.Time) {
+// counters are the four of a number.
+func (g *generator) counters(r *transfer.Rows, created, expires time.Time) {
+	var place, half [8]byte
+	g.bytes(place[:])
+	var data []byte
 	for range 4 {
-		key := make([]byte, len(verify.LimitKey{}))
-		g.bytes(key)
-		r.Limits = append(r.Limits, transfer.Limit{Key: key, Value: created.UnixMicro(), Expires: expires.UnixMicro()})
+		g.bytes(half[:])
+		data = append(data, half[:]...)
+		data = binary.BigEndian.AppendUint64(data, uint64(created.UnixMicro())) // #nosec G115 -- after 1970
+		data = binary.BigEndian.AppendUint64(data, uint64(expires.UnixMicro())) // #nosec G115 -- after 1970
 	}
+	r.Counters = append(r.Counters, transfer.Counters{
+		Place: int64(binary.BigEndian.Uint64(place[:])), Expires: expires.UnixMicro(), Data: data, // #nosec G115 -- as bits
+	})
 }
