@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,10 +20,11 @@ type Store struct {
 	queue  *commit.Queue[request, any]
 	writer *writer
 	pool   *pgxpool.Pool
-	codec  *codec
 	clock  func() time.Time // nil asks the database
-	sweeps sweeps
+	sweeps *sweeps
 	made   partitions
+	days   atomic.Pointer[daySet] // that have partitions
+	purged atomic.Pointer[bite]   // by the purges so far
 
 	life  context.Context // until Close
 	end   context.CancelFunc
@@ -104,7 +106,7 @@ func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error
 	})
 	switch {
 	case err == nil:
-		return s.codec.verification(id, number, data)
+		return readVerification(id, number, data)
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, verify.ErrNotFound
 	case ctx.Err() != nil:
