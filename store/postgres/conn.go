@@ -7,6 +7,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -25,18 +26,18 @@ const (
 	renewWait   = time.Second             // a lost connection to be made anew, which goes on beside
 	maxPause    = 500 * time.Millisecond  // between two tries to connect, on average
 	lockWait    = 1500 * time.Millisecond // for another transaction's row
+	quickWait   = 100 * time.Millisecond  // for a row that was not locked in its turn
 )
 
 // settings hold for a transaction of the writer. They go along with its first
 // statement, so that they hold behind a pooler too. Those that a server does not
 // know are left out.
-func settings() map[string]string {
-	ms := func(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
+func settings(wait time.Duration) map[string]string {
 	return map[string]string{
-		"lock_timeout":      ms(lockWait),
-		"statement_timeout": ms(tripWait - 500*time.Millisecond),
+		"lock_timeout":      milliseconds(wait),
+		"statement_timeout": milliseconds(tripWait - 500*time.Millisecond),
 		// A transaction whose replica has vanished lets go of its rows.
-		"idle_in_transaction_session_timeout": ms(tripWait),
+		"idle_in_transaction_session_timeout": milliseconds(tripWait),
 		// Rows are found by their keys. A plan that was made for a small table
 		// must not read a large one.
 		"enable_seqscan":   "off",
@@ -45,6 +46,8 @@ func settings() map[string]string {
 		"plan_cache_mode":  "force_generic_plan",
 	}
 }
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // configure reads a URL and fills in what it leaves open.
 func configure(url string) (*pgxpool.Config, error) {
@@ -72,9 +75,15 @@ type session struct {
 	conn   *pgx.Conn
 	id     []byte // of its row in writers
 	batch  int64  // the number of its last batch
-	today  int32  // when it was made
-	begin  string // the first statement of a transaction
+	stamp  int64  // and the batch's number are the version of what it writes
 	warned bool   // the server was not sure that a COMMIT is safe
+	clock  serverClock
+
+	begin, beginQuick string // the first statement of a transaction
+	prepared          map[string]*pgconn.StatementDescription
+	named             int  // statements so far
+	times             bool // lock_timeout is known
+	sent              bool // the last trip has left
 }
 
 // connectFirst makes the first connection, for as long as that may take.
@@ -118,7 +127,9 @@ func (w *writer) connect(ctx context.Context) error {
 	}
 }
 
-func (w *writer) adopt(s *session) { w.session, w.today = s, s.today }
+// adopt makes the connection the writer's, who remembers nothing yet: what was
+// true for the one before may not be what is there.
+func (w *writer) adopt(s *session) { w.session, w.memory = s, newMemory(w.purged) }
 
 // errNoAnswer is for a connection that is still being made.
 var errNoAnswer = fmt.Errorf("postgres: connect: %w", context.DeadlineExceeded)
@@ -184,10 +195,14 @@ func jitter(d time.Duration) time.Duration {
 func (w *writer) open(ctx context.Context) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.config.ConnectTimeout*time.Duration(1+len(w.config.Fallbacks))+tripWait)
 	defer cancel()
-	s := &session{id: make([]byte, 16)}
+	s := &session{id: make([]byte, 16), clock: newServerClock(), prepared: map[string]*pgconn.StatementDescription{}}
 	if _, err := rand.Read(s.id); err != nil {
 		return nil, err
 	}
+	// Versions of 62 bits, drawn by chance and counted on: no two connections
+	// write the same, so that a row that is what it was has not been another
+	// meanwhile.
+	s.stamp = int64(mathrand.Uint64()>>2) + 1 // #nosec G115 G404 -- 62 bits, not secret
 	config := w.config.Copy()
 	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
 		// "The transaction has already committed locally, but might not have
@@ -202,10 +217,12 @@ func (w *writer) open(ctx context.Context) (*session, error) {
 	s.conn = conn
 	known, err := knownSettings(ctx, conn)
 	if err == nil {
-		s.begin = beginning(known)
+		s.times = slices.Contains(known, "lock_timeout")
+		s.begin, s.beginQuick = beginning(known, lockWait), beginning(known, quickWait)
 		var now int64
+		sent := time.Now()
 		if err = conn.QueryRow(ctx, `INSERT INTO writers (key, batch, used, asked) VALUES ($1, 0, `+clock+`, 0) RETURNING used`, s.id).Scan(&now); err == nil {
-			s.today = int32(now / microsPerDay) // #nosec G115 -- days
+			s.clock.hear(now, sent)
 			return s, nil
 		}
 	}
@@ -220,7 +237,7 @@ const microsPerDay = secondsPerDay * 1_000_000
 
 func knownSettings(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 	var wanted []string
-	for name := range settings() {
+	for name := range settings(0) {
 		wanted = append(wanted, name)
 	}
 	found, err := conn.Query(ctx, `SELECT name FROM pg_settings WHERE name = ANY($1::text[])`, wanted)
@@ -230,16 +247,20 @@ func knownSettings(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 	return pgx.CollectRows(found, pgx.RowTo[string])
 }
 
-// beginning is the statement that asks for the time and makes the settings.
-func beginning(known []string) string {
+// beginning is the first statement of a transaction: it writes the connection's
+// row ($1) with the number of the batch ($2), returns the time, and makes the
+// settings. It fails where the row is gone, where somebody has asked after a lost
+// batch already, and where the time is not about $3, unless that is zero.
+func beginning(known []string, wait time.Duration) string {
 	slices.Sort(known)
 	var b strings.Builder
-	b.WriteString(`SELECT ` + clock)
-	all := settings()
+	b.WriteString(`WITH w AS (UPDATE writers SET batch = $2::bigint, used = ` + clock + ` WHERE key = $1::bytea AND asked = 0 RETURNING used) SELECT max(used), ` +
+		unless(fmt.Sprintf(`count(*) = 1 AND ($3::bigint = 0 OR abs(max(used) - $3::bigint) <= %d)`, clockSlip.Microseconds())))
+	all := settings(wait)
 	for _, name := range known {
 		fmt.Fprintf(&b, `, set_config('%s', '%s', true)`, name, all[name])
 	}
-	return b.String()
+	return b.String() + ` FROM w`
 }
 
 // hangUp gives the connection up, also one that is being made. What it has not
@@ -256,7 +277,8 @@ func (w *writer) hangUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), tripWait)
 	defer cancel()
 	_ = w.session.conn.Close(ctx) // it may be gone already
-	w.session = nil
+	// What it wrote last may not be what is there: another server may be in charge.
+	w.session, w.memory = nil, nil
 }
 
 // breaker spares callers a wait in vain: once a server has let somebody wait for

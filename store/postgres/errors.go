@@ -35,6 +35,7 @@ func (e *unavailableError) Unwrap() []error { return []error{verify.ErrUnavailab
 
 // Codes of PostgreSQL (its documentation, appendix A).
 const (
+	codeMismatch      = "22012" // see unless
 	codeUnique        = "23505"
 	codeReadOnly      = "25006"
 	codeNoStatement   = "26000" // a pooler has handed us another connection
@@ -69,7 +70,7 @@ func refused(err error) bool {
 // same connection or a new one.
 func again(err error) bool {
 	switch code(err) {
-	case codeUnique, codeSerialization, codeDeadlock, codeLockWait, codeNoStatement, codePlanChanged, codeInternal, codeReadOnly:
+	case codeMismatch, codeNoTable, codePrivilege, codeUnique, codeSerialization, codeDeadlock, codeLockWait, codeNoStatement, codePlanChanged, codeInternal, codeReadOnly:
 		return true
 	}
 	return !refused(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,10 +21,11 @@ type Store struct {
 	writer *writer
 	pool   *pgxpool.Pool
 	gets   breaker
-	codec  *codec
 	clock  func() time.Time // nil asks the database
-	sweeps sweeps
+	sweeps *sweeps
 	made   partitions
+	days   atomic.Pointer[daySet] // that have partitions
+	purged atomic.Pointer[bite]   // by the purges so far
 
 	life  context.Context // until Close
 	end   context.CancelFunc
@@ -105,7 +107,7 @@ func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error
 	})
 	switch {
 	case err == nil:
-		return s.codec.verification(id, number, data)
+		return readVerification(id, number, data)
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, verify.ErrNotFound
 	case ctx.Err() != nil:
