@@ -178,6 +178,9 @@ func (c *crowd) judgePartition(p partition, broken, mending time.Time, first, kn
 			slow++
 		}
 	}
+	if p.long > partitionKnown && len(known) < 20 {
+		c.t.Errorf("%s: %d calls when it was known: that shows nothing", p.name, len(known))
+	}
 	if slow > 3+len(known)/20 || len(known) > 0 && known[0].took > partitionAsk {
 		c.t.Errorf("%s: when it was known, %d calls of %d waited, up to %s", p.name, slow, len(known), known[0].took)
 	}

@@ -69,6 +69,7 @@ type Authenticator struct {
 	mu    sync.RWMutex
 	known map[string]*entry
 	asked map[string]*lookup // the lookups under way, by id
+	fault error              // of the last lookup; nil where the store answered
 
 	forNew, forKnown chan struct{} // one token for each lookup under way
 }
@@ -158,7 +159,8 @@ type lookup struct {
 }
 
 // look asks the store, or waits for whoever is asking it for the same key. What
-// others have asked for counts while it is fresh.
+// others have asked for counts while it is fresh. When the store has just failed,
+// one finds out whether it is back, and nobody waits for that.
 func (a *Authenticator) look(ctx context.Context, id string, gate chan struct{}) (*entry, error) {
 	for {
 		a.mu.Lock()
@@ -167,9 +169,13 @@ func (a *Authenticator) look(ctx context.Context, id string, gate chan struct{})
 			l = &lookup{done: make(chan struct{})}
 			a.asked[id] = l
 		}
+		fault := a.fault
 		a.mu.Unlock()
-		if !asked {
+		switch {
+		case !asked:
 			return a.lead(ctx, id, gate, l)
+		case fault != nil:
+			return nil, fault
 		}
 		select {
 		case <-l.done:
@@ -194,6 +200,12 @@ func (a *Authenticator) lead(ctx context.Context, id string, gate chan struct{},
 	defer func() {
 		a.mu.Lock()
 		delete(a.asked, id)
+		switch {
+		case l.err == nil, errors.Is(l.err, ErrUnauthorized):
+			a.fault = nil
+		case !l.own && !errors.Is(l.err, ErrBusy):
+			a.fault = l.err
+		}
 		a.mu.Unlock()
 		close(l.done)
 	}()

@@ -198,6 +198,46 @@ func TestManyComeWithANewKey(t *testing.T) {
 	})
 }
 
+// When the store has failed, one caller finds out whether it is back. The others
+// are told at once.
+func TestNobodyWaitsForAStoreThatFailed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &fake{Memory: NewMemory()}
+		_, key := create(t, store, Spec{Name: "n", App: "shop"})
+		a := NewAuthenticator(store, nil)
+		var down atomic.Bool
+		down.Store(true)
+		const hang = 3 * time.Second
+		store.byID = func(ctx context.Context, id string) (Key, error) {
+			time.Sleep(hang)
+			if down.Load() {
+				return Key{}, errors.New("no answer")
+			}
+			return store.Memory.ByID(ctx, id)
+		}
+		call := func() error { _, err := a.Authenticate(t.Context(), "Bearer "+key); return err }
+		if err := call(); err == nil {
+			t.Fatal("the store does not fail")
+		}
+		began, first := time.Now(), make(chan error)
+		go func() { first <- call() }()
+		synctest.Wait()
+		for range 10 {
+			if err := call(); err == nil || errors.Is(err, ErrUnauthorized) || time.Since(began) > 0 {
+				t.Errorf("after %s: %v", time.Since(began), err)
+			}
+		}
+		down.Store(false)
+		if err := <-first; err != nil || time.Since(began) != hang {
+			t.Errorf("the one who asked: %v after %s", err, time.Since(began))
+		}
+		if err := call(); err != nil || a.fault != nil {
+			t.Errorf("%v, %v: the store is back", err, a.fault)
+		}
+	})
+}
+
 // Whoever waited for another's lookup does not take from it what was true too
 // long ago.
 func TestAnothersLookupMayBeTooOld(t *testing.T) {
