@@ -103,10 +103,12 @@ func (l Limit) giveBack(value int64, at, now time.Time) int64 {
 	return max(0, value-l.Every.Microseconds())
 }
 
-// expires is when a counter's value no longer matters.
+// expires is when a counter's value no longer matters, also to an operation that
+// was given its time a little earlier: one from before midnight must find the
+// day's count.
 func (l Limit) expires(value int64) time.Time {
 	if l.Every == 0 {
-		return time.Unix((value>>32+1)*secondsPerDay, 0).UTC()
+		return time.Unix((value>>32+1)*secondsPerDay, 0).UTC().Add(ClockSlack)
 	}
-	return time.UnixMicro(value).UTC()
+	return time.UnixMicro(value).UTC().Add(ClockSlack)
 }

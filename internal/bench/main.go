@@ -29,7 +29,7 @@ func run(ctx context.Context) error {
 	flag.IntVar(&p.turns, "turns", 3, "how many turns each has")
 	asJSON := flag.Bool("json", false, "print JSON")
 	flag.StringVar(&p.only, "only", "", "measure START or CHECK alone")
-	flag.IntVar(&p.callers, "callers", 0, "with this many callers alone, instead of 64 and 1")
+	flag.IntVar(&p.callers, "callers", 0, "with this many callers alone, instead of 64, 512 and 1")
 	flag.StringVar(&p.store, "store", "", "sqlite, postgres or both (default both, if PostgreSQL is installed)")
 	flag.Func("replicas", "how many replicas of the service share the PostgreSQL database: 2, or 1,2,4 one beside the other (default 1)", p.setReplicas)
 	flag.BoolVar(&p.hot, "hot", false, "measure starts of one block of 10,000 numbers beside starts of many blocks")

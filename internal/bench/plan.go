@@ -92,15 +92,19 @@ func (p plan) calls() []string {
 	return []string{startCall, checkCall}
 }
 
-// manyCallers is how many call at once unless the plan has another number.
-const manyCallers = 64
+// How many call at once unless the plan has another number: as many as keep two
+// processors busy, far more than that, and one who shares nothing with anybody.
+const (
+	manyCallers = 64
+	allCallers  = 512
+)
 
 // crowds are the numbers of callers.
 func (p plan) crowds() []int {
 	if p.callers != 0 {
 		return []int{p.callers}
 	}
-	return []int{manyCallers, 1}
+	return []int{manyCallers, allCallers, 1}
 }
 
 // crowd is the number of callers where one is enough.

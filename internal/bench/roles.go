@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -112,7 +113,7 @@ func serveService(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	svc, err := app.NewService(ctx, c, func(string) string { return "" }, slog.New(slog.DiscardHandler))
+	svc, err := app.NewService(ctx, c, func(string) string { return "" }, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		return err
 	}

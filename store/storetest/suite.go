@@ -46,6 +46,7 @@ func Run(t *testing.T, open Factory) {
 		"limits by the day":         testDailyLimits,
 		"several limits":            testSeveralLimits,
 		"limits of one place":       testLimitsOfOnePlace,
+		"limits at midnight":        testMidnight,
 		"refunds and clearing":      testRefunds,
 		"guards":                    testGuards,
 		"rows written as they are":  testSet,
