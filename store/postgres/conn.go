@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,6 +40,8 @@ func settings(wait time.Duration) map[string]string {
 		"statement_timeout": milliseconds(tripWait - 500*time.Millisecond),
 		// A transaction whose replica has vanished lets go of its rows.
 		"idle_in_transaction_session_timeout": milliseconds(tripWait),
+		// A COMMIT without its standby comes with a warning.
+		"client_min_messages": "warning",
 		// Rows are found by their keys. A plan that was made for a small table
 		// must not read a large one.
 		"enable_seqscan":   "off",
@@ -72,18 +76,47 @@ func configure(url string) (*pgxpool.Config, error) {
 
 // session is one connection of the writer.
 type session struct {
-	conn   *pgx.Conn
-	id     []byte // of its row in writers
-	batch  int64  // the number of its last batch
-	stamp  int64  // and the batch's number are the version of what it writes
-	warned bool   // the server was not sure that a COMMIT is safe
-	clock  serverClock
+	line
+	conn  *pgx.Conn
+	id    []byte // of its row in writers
+	batch int64  // the number of its last batch
+	stamp int64  // and the batch's number are the version of what it writes
+	doubt bool   // the COMMIT was refused, for a reason that undoes nothing
+	clock serverClock
 
 	begin, beginQuick string // the first statement of a transaction
 	prepared          map[string]*pgconn.StatementDescription
-	named             int  // statements so far
 	times             bool // lock_timeout is known
 	sent              bool // the last trip has left
+	standbys          bool // a COMMIT waited for one, as of the last transaction
+}
+
+// line is what is said about a connection's COMMITs, beside their answers.
+type line struct {
+	warned bool // by the server, since this was set to false
+	// sealed connections send no cancel request. pgx sends one when it gives a
+	// connection up. A COMMIT that waits for a standby would end its wait, and
+	// others would see what a failover may undo.
+	sealed atomic.Bool
+}
+
+// errSealed is for a cancel request that is not made.
+var errSealed = errors.New("postgres: nothing is canceled on this connection")
+
+// attach makes the line that of the one connection made with c.
+func (l *line) attach(c *pgconn.Config) {
+	c.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		// "The transaction has already committed locally, but might not have been
+		// replicated" has the code of any warning.
+		l.warned = l.warned || n.SeverityUnlocalized == "WARNING"
+	}
+	dial := c.DialFunc
+	c.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if l.sealed.Load() {
+			return nil, errSealed
+		}
+		return dial(ctx, network, addr)
+	}
 }
 
 // connectFirst makes the first connection, for as long as that may take.
@@ -204,12 +237,7 @@ func (w *writer) open(ctx context.Context) (*session, error) {
 	// meanwhile.
 	s.stamp = int64(mathrand.Uint64()>>2) + 1 // #nosec G115 G404 -- 62 bits, not secret
 	config := w.config.Copy()
-	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
-		// "The transaction has already committed locally, but might not have
-		// been replicated": a COMMIT that answers so is not one to rely on. That
-		// warning has no code of its own, and no other belongs there.
-		s.warned = s.warned || n.SeverityUnlocalized == "WARNING"
-	}
+	s.attach(&config.Config)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
@@ -223,6 +251,9 @@ func (w *writer) open(ctx context.Context) (*session, error) {
 		sent := time.Now()
 		if err = conn.QueryRow(ctx, `INSERT INTO writers (key, batch, used, asked) VALUES ($1, 0, `+clock+`, 0) RETURNING used`, s.id).Scan(&now); err == nil {
 			s.clock.hear(now, sent)
+			// Not before: where no standby confirms the row, tries to connect would
+			// leave one process of the server behind each.
+			s.sealed.Store(true)
 			return s, nil
 		}
 	}
@@ -248,14 +279,14 @@ func knownSettings(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 }
 
 // beginning is the first statement of a transaction: it writes the connection's
-// row ($1) with the number of the batch ($2), returns the time, and makes the
-// settings. It fails where the row is gone, where somebody has asked after a lost
+// row ($1) with the number of the batch ($2), returns the time and whether a COMMIT
+// waits for a standby, and makes the settings. It fails where the row is gone, where somebody has asked after a lost
 // batch already, and where the time is not about $3, unless that is zero.
 func beginning(known []string, wait time.Duration) string {
 	slices.Sort(known)
 	var b strings.Builder
 	b.WriteString(`WITH w AS (UPDATE writers SET batch = $2::bigint, used = ` + clock + ` WHERE key = $1::bytea AND asked = 0 RETURNING used) SELECT max(used), ` +
-		unless(fmt.Sprintf(`count(*) = 1 AND ($3::bigint = 0 OR abs(max(used) - $3::bigint) <= %d)`, clockSlip.Microseconds())))
+		unless(fmt.Sprintf(`count(*) = 1 AND ($3::bigint = 0 OR abs(max(used) - $3::bigint) <= %d)`, clockSlip.Microseconds())) + `, coalesce(current_setting('synchronous_standby_names', true), '') <> ''`)
 	all := settings(wait)
 	for _, name := range known {
 		fmt.Fprintf(&b, `, set_config('%s', '%s', true)`, name, all[name])

@@ -46,7 +46,7 @@ func Export(ctx context.Context, url secret.String, each func(transfer.Rows) err
 			}
 		}
 		if h.counts != want {
-			return fmt.Errorf("postgres: %+v rows were read, and there are %+v", h.counts, want)
+			return fmt.Errorf("postgres: read were %s, and there are %s", h.counts, want)
 		}
 		return nil
 	})
@@ -62,7 +62,7 @@ func Import(ctx context.Context, url secret.String, from transfer.Source) (count
 		case err != nil:
 			return err
 		case there != transfer.Counts{}:
-			return fmt.Errorf("postgres: the database to copy to is not empty: it has %+v", there)
+			return fmt.Errorf("postgres: the database to copy to is not empty: it has %s; name another, or empty this one", there)
 		}
 		f := &filler{tx: tx, days: set[int32]{}}
 		var handed transfer.Counts
@@ -74,7 +74,7 @@ func Import(ctx context.Context, url secret.String, from transfer.Source) (count
 			return err
 		}
 		if counts, err = countRows(ctx, tx); err == nil && counts != handed {
-			err = fmt.Errorf("postgres: %+v rows were handed over, and %+v are there", handed, counts)
+			err = fmt.Errorf("postgres: handed over were %s, and there are %s", handed, counts)
 		}
 		return err
 	})

@@ -28,7 +28,9 @@
 // Where the connection breaks at the COMMIT, nobody knows whether it happened.
 // Each writer's connection has a row with the number of its last batch; another
 // connection asks for it, after the lost transaction's end, and bars it from
-// beginning late. Do then returns the truth, after at most 10 s.
+// beginning late. Do then returns the truth, or ErrUnavailable 10 s after the
+// batch was sent: 13 s at most for a caller, who may have waited 3 s for the batch
+// before.
 //
 // The time is the database's: it comes with every answer, is reckoned on for a
 // second at most, and the server compares. Days of verifications are partitions,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -39,6 +40,7 @@ const (
 	codeUnique        = "23505"
 	codeReadOnly      = "25006"
 	codeNoStatement   = "26000" // a pooler has handed us another connection
+	codeSameStatement = "42P05" // a pooler's connection has one of that name, from before
 	codeSerialization = "40001"
 	codeDeadlock      = "40P01"
 	codePrivilege     = "42501"
@@ -46,6 +48,7 @@ const (
 	codeTableExists   = "42P07"
 	codeLockWait      = "55P03"
 	codePlanChanged   = "0A000" // the tables were changed by a newer version
+	classConstraint   = "23"
 	codeInternal      = "XX000" // also: a partition went while a statement was about to look into it
 )
 
@@ -66,11 +69,18 @@ func refused(err error) bool {
 	return errors.As(err, &e) && (e.SeverityUnlocalized == "ERROR" || e.SeverityUnlocalized == "" && e.Severity == "ERROR")
 }
 
+// undoes reports whether a COMMIT that was refused with err has undone its
+// transaction for certain: it met another, or broke a rule of the tables.
+func undoes(err error) bool {
+	c := code(err)
+	return c == codeSerialization || c == codeDeadlock || strings.HasPrefix(c, classConstraint)
+}
+
 // again reports whether a transaction that failed is worth another run, on the
 // same connection or a new one.
 func again(err error) bool {
 	switch code(err) {
-	case codeMismatch, codeNoTable, codePrivilege, codeUnique, codeSerialization, codeDeadlock, codeLockWait, codeNoStatement, codePlanChanged, codeInternal, codeReadOnly:
+	case codeMismatch, codeNoTable, codePrivilege, codeUnique, codeSerialization, codeDeadlock, codeLockWait, codeNoStatement, codeSameStatement, codePlanChanged, codeInternal, codeReadOnly:
 		return true
 	}
 	return !refused(err)

@@ -2,7 +2,12 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"strconv"
 	"time"
+
+	"github.com/sixdigit/sixdigit/store/commit"
+	"github.com/sixdigit/sixdigit/verify"
 )
 
 // ShrinkPartition is a purge that has looked at a day and found all of it over.
@@ -63,7 +68,42 @@ func (s *Store) AskTooSoon(ctx context.Context) (bool, error) {
 func Statements(day time.Time) (all []string) {
 	for _, t := range []table{tableOf(tableIdems), tableOf(tableSubjects), tableOf(tableVerifications), tableOf(tableCounters), verificationsIn(partitionName(int32(day.Unix() / secondsPerDay)))} {
 		s := t.statements()
-		all = append(all, s.lock, s.update, s.drop, s.check)
+		all = append(all, s.lock, s.update, s.drop, s.check, s.absent)
 	}
 	return all
 }
+
+// Together does operations as one batch. Nothing may be under way.
+func (s *Store) Together(ops ...verify.Op) (results []any, errs []error) {
+	batch, out := make([]request, len(ops)), make([]commit.Result[any], len(ops))
+	for i := range ops {
+		batch[i].op = &ops[i]
+	}
+	err := s.writer.run(batch, out)
+	for i := range out {
+		results, errs = append(results, out[i].Value), append(errs, errors.Join(err, out[i].Err))
+	}
+	return results, errs
+}
+
+// PreparedKept bounds a connection's prepared statements.
+const PreparedKept = preparedKept
+
+// Prepared is how many statements the writer's connection has prepared. Nothing may
+// be under way.
+func (s *Store) Prepared() int { return len(s.writer.session.prepared) }
+
+// Prepare prepares statements on the writer's connection until there are n. Nothing
+// may be under way.
+func (s *Store) Prepare(ctx context.Context, n int) error {
+	for i := 0; s.Prepared() < n; i++ {
+		if _, err := s.writer.session.prepare(ctx, "SELECT "+strconv.Itoa(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Unknown makes the writer believe that its connection has prepared nothing.
+// Nothing may be under way.
+func (s *Store) Unknown() { clear(s.writer.session.prepared) }

@@ -70,12 +70,18 @@ func Migrate(ctx context.Context, url secret.String) (before, after int64, err e
 	if before, err = version(ctx, config.ConnConfig); err != nil {
 		return 0, 0, err
 	}
-	if err = migrate(ctx, config.ConnConfig); err != nil {
+	switch err = migrate(ctx, config.ConnConfig); {
+	case code(err) == codeNoTable:
+		return before, before, errHalfMade
+	case err != nil:
 		return before, before, err
 	}
 	after, err = version(ctx, config.ConnConfig)
 	return before, after, err
 }
+
+// errHalfMade is for tables of which some are gone: no migration makes them again.
+var errHalfMade = errors.New("postgres: some of the tables are missing, and no migration makes those again: restore a backup, or begin with an empty schema")
 
 func version(ctx context.Context, config *pgx.ConnConfig) (v int64, err error) {
 	conn, err := pgx.ConnectConfig(ctx, config)
@@ -98,7 +104,8 @@ func version(ctx context.Context, config *pgx.ConnConfig) (v int64, err error) {
 var troubles = map[string]string{
 	"28":    "it refuses our user, password or certificate (SIXDIGIT_STORE, PGPASSWORD or the password file, and the server's pg_hba.conf)",
 	"3D000": "there is no such database; create it",
-	"42501": "our user may not do that; its tables must be ours, or granted to us",
+	"3F000": "there is no schema for the tables: create the one that search_path names, and let our user use it",
+	"42501": "our user may not do that: to make tables it must own the database, or GRANT CREATE ON SCHEMA; tables of another owner must be granted to it",
 	"53100": "its disk is full",
 	"53300": "it has no connection left for us: raise its max_connections, or run fewer replicas",
 	"57P01": "it is shutting down",
@@ -108,6 +115,7 @@ var troubles = map[string]string{
 	"57014": "it took too long",
 	"55P03": "rows are locked for too long by another connection",
 	"42P01": "the tables are missing; run sixdigit migrate",
+	"42P07": "another program's tables have the names of ours: give sixdigit a database of its own, or a schema (search_path)",
 	"42703": "the tables are of another version; run sixdigit migrate",
 }
 
@@ -131,7 +139,7 @@ func Explain(err error) string {
 	if errors.As(err, &op) {
 		return "the connection was lost: " + op.Err.Error()
 	}
-	return err.Error()
+	return strings.TrimPrefix(err.Error(), "postgres: ")
 }
 
 func explainPg(e *pgconn.PgError) string {
@@ -146,18 +154,36 @@ func explainPg(e *pgconn.PgError) string {
 // explainConnect has one reason for each server that was tried.
 func explainConnect(e *pgconn.ConnectError) string {
 	var reasons []string
+	others := map[string]bool{} // servers that say more than that they have no TLS
+	var plain []string          // the others
 	for _, err := range tries(e.Unwrap()) {
 		reason := reasonOf(err)
 		// "10.0.0.7:5432 (db1): dial error: …"
-		if at, _, ok := strings.Cut(err.Error(), ": "); ok && strings.HasSuffix(at, ")") {
-			reason = at + ": " + reason
+		at, _, ok := strings.Cut(err.Error(), ": ")
+		if !ok || !strings.HasSuffix(at, ")") {
+			at = ""
+		} else {
+			at += ": "
 		}
-		if !slices.Contains(reasons, reason) { // a server is tried with TLS and without
+		if reason == refusedTLS {
+			plain = append(plain, at)
+			continue
+		}
+		others[at] = true
+		if reason = at + reason; !slices.Contains(reasons, reason) { // a server is tried with TLS and without
 			reasons = append(reasons, reason)
+		}
+	}
+	for _, at := range plain {
+		if !others[at] {
+			reasons = append(reasons, at+"it refuses TLS: turn ssl on at the server, or write sslmode=disable on a network that you trust")
 		}
 	}
 	return strings.Join(reasons, "; ")
 }
+
+// refusedTLS is what pgx says where TLS was asked for and the server has none.
+const refusedTLS = "server refused TLS connection"
 
 func tries(err error) []error {
 	for e := err; e != nil; e = errors.Unwrap(e) {

@@ -94,6 +94,20 @@ func TestExplain(t *testing.T) {
 	t.Cleanup(web.Close)
 	hangs := nettest.RawServer(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 1)); <-t.Context().Done() })
 	refused := strings.TrimPrefix(nettest.Refused(t), "http://")
+	at := func(host string) string {
+		return "postgres://zoe:hunter2@" + host + "/codes?sslmode=disable&connect_timeout=1"
+	}
+	noTLS := strings.TrimPrefix(nettest.RawServer(t, func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 8))
+		_, _ = c.Write([]byte("N"))
+	}), "http://")
+	others := database(t)
+	server.Exec(t, others, `CREATE TABLE subjects (x int)`)
+	half := database(t)
+	server.Exec(t, half, `CREATE TABLE goose_db_version (id serial, version_id bigint NOT NULL, is_applied boolean NOT NULL, tstamp timestamp DEFAULT now())`,
+		`INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, true), (999, true)`)
+	migrating := func(url string) error { _, _, err := postgres.Migrate(t.Context(), secret.New(url)); return err }
+	tlsTo := func(mode string) string { return strings.Replace(at(noTLS), "sslmode=disable", "sslmode="+mode, 1) }
 
 	opening := func(url string) error {
 		store, err := postgres.Open(t.Context(), postgres.Options{URL: secret.New(url)})
@@ -101,9 +115,6 @@ func TestExplain(t *testing.T) {
 			err = errors.Join(store.Ready(t.Context()), store.Close())
 		}
 		return err
-	}
-	at := func(host string) string {
-		return "postgres://zoe:hunter2@" + host + "/codes?sslmode=disable&connect_timeout=1"
 	}
 	for name, c := range map[string]struct {
 		err  error
@@ -115,11 +126,16 @@ func TestExplain(t *testing.T) {
 		"not PostgreSQL":    {opening(at(strings.TrimPrefix(web.URL, "http://"))), []string{"cannot connect: 127.0.0.1:"}},
 		"no answer":         {opening(at(strings.TrimPrefix(hangs, "http://"))), []string{"no answer in time"}},
 		"no such database":  {opening(server.URL("nosuch")), []string{"no such database", "3D000"}},
-		"not ours":          {opening(stranger), []string{"may not do that", "42501"}},
+		"not ours":          {opening(stranger), []string{"may not do that", "own the database, or GRANT CREATE ON SCHEMA", "42501"}},
 		"no such user":      {opening(strings.Replace(limited, pgtest.User+"@", "nosuch:hunter2@", 1)), []string{"refuses our user", "28000"}},
 		"a deadline":        {fmt.Errorf("x: %w", context.DeadlineExceeded), []string{"no answer in time"}},
 		"another error":     {verify.ErrUnavailable, []string{verify.ErrUnavailable.Error()}},
 		"an address":        {opening("postgres://zoe:hunter2@h:x/db"), []string{"the address is not understood"}},
+		"no such schema":    {migrating(database(t) + "&search_path=nosuch"), []string{"create the one that search_path names", "3F000"}},
+		"another's tables":  {migrating(others), []string{"another program's tables", "42P07"}},
+		"tables that went":  {migrating(half), []string{"some of the tables are missing"}},
+		"TLS alone":         {opening(tlsTo("require")), []string{"it refuses TLS: turn ssl on at the server, or write sslmode=disable"}},
+		"TLS or not":        {opening(tlsTo("prefer")), []string{"cannot connect: " + noTLS}},
 		"a table that went": {missing(t, s, url.Reveal()), []string{"tables are missing", "42P01"}},
 	} {
 		text := postgres.Explain(c.err)
@@ -127,6 +143,12 @@ func TestExplain(t *testing.T) {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %q, want %q (%v)", name, text, want, c.err)
 			}
+		}
+		if n := strings.Count(text, noTLS); n > 1 || name == "TLS or not" && strings.Contains(text, "TLS") {
+			t.Errorf("%s: %q", name, text)
+		}
+		if strings.HasPrefix(text, "postgres: ") || name == "tables that went" && strings.Contains(text, "sixdigit migrate") {
+			t.Errorf("%s: %q", name, text)
 		}
 		for _, never := range []string{"hunter2", "zoe", "stranger", "user=", "\n"} {
 			if strings.Contains(text, never) {

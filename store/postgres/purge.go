@@ -9,13 +9,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/sixdigit/sixdigit/verify"
 )
 
 const (
-	// owedLife is for how long after its end a verification is kept to which
-	// something is owed: a text on its way must find its record. By then nothing
-	// is done about a text any more, and a row that nobody can read must not stay.
-	owedLife = 24 * time.Hour
 	// writerLife is for how long a connection's row is kept after its last batch.
 	// A batch that is lost is asked after within seconds.
 	writerLife = 24 * time.Hour
@@ -104,7 +102,7 @@ func (s *Store) purge(ctx context.Context, before time.Time, limit int) (removed
 	if before.After(now) {
 		before = now // what has not ended has not ended
 	}
-	b := bite{before: micros(before), owed: micros(now.Add(-owedLife)), now: micros(now)}
+	b := bite{before: micros(before), owed: micros(now.Add(-verify.OwedLife)), now: micros(now)}
 	defer s.forget(b)
 	if err := s.makePartitions(ctx); err != nil {
 		return 0, err

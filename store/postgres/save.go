@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/sixdigit/sixdigit/verify"
 )
 
@@ -20,7 +18,8 @@ var (
 )
 
 // saving is a batch's changes as statements: those for new rows, those for known
-// ones, and those that make sure of rows that were guessed and only read. New
+// ones, and those that make sure of rows that were only read and are not held: they
+// were guessed, or are not there. New
 // rows come first: who inserts one may have to wait for another transaction that
 // has it, and holds nothing yet that that one waits for.
 type saving struct {
@@ -80,6 +79,7 @@ func (t *tx) saves(c verify.Changes, version int64) *saving {
 	t.saveVerifications(s, c.Verifications)
 	t.saveCounters(s, c.Counters)
 	t.checks(s, t.rows.written)
+	t.absences(s, t.rows.written)
 	return s
 }
 
@@ -87,7 +87,8 @@ func (t *tx) saveIdems(s *saving, all []verify.IdemEntry) {
 	slices.SortFunc(all, func(a, b verify.IdemEntry) int { return bytes.Compare(a.Key[:], b.Key[:]) })
 	w := newWrites(t.sql(tableIdems), tableOf(tableIdems), len(all))
 	for i := range all {
-		key, e := all[i].Key, &all[i].IdemRow
+		key, e := all[i].Key, new(verify.IdemRow)
+		*e = all[i].IdemRow // a pointer to it would keep those of the whole batch
 		data, found := e.Record(), t.rows.idems[key]
 		var c []array
 		if found.exists {
@@ -254,6 +255,37 @@ func (t *tx) checkVerifications(s *saving, written *keyset) {
 	}
 }
 
+// absences queue another look for rows that were looked for, were not there, and
+// are not written. Nothing holds them, and each statement sees what is committed
+// when it begins: one that waited for another replica's rows has seen what that
+// one wrote, and those before it have not. They come last, when all other rows are
+// held: what is still not there then was not there with all of these.
+func (t *tx) absences(s *saving, written *keyset) {
+	if keys := unheld(t.rows.idems, written.idems); len(keys) > 0 {
+		s.checks.ask(nil, t.sql(tableIdems).absent, inOrder(keys).args()...)
+	}
+	if keys := unheld(t.rows.subjects, written.subjects); len(keys) > 0 {
+		s.checks.ask(nil, t.sql(tableSubjects).absent, inOrder(keys).args()...)
+	}
+	for _, g := range t.days.groups(unheld(t.rows.verifications, written.verifications)) {
+		s.checks.ask(nil, t.sqlOf(g.table).absent, g.keys.args()...)
+	}
+	if keys := unheld(t.rows.counters, written.counters); len(keys) > 0 {
+		s.checks.ask(nil, t.sql(tableCounters).absent, placesInOrder(keys).args()...)
+	}
+}
+
+// unheld are the keys of rows that are not there, and are not written.
+func unheld[K comparable, T any](all map[K]row[T], written set[K]) set[K] {
+	keys := set[K]{}
+	for k, found := range all {
+		if !found.exists && !has(written, k) {
+			keys.add(k)
+		}
+	}
+	return keys
+}
+
 func (s *saving) check(sql statements, r *rowsOf) {
 	if b := r.block; b != nil {
 		s.checks.ask(nil, sql.check, b.args(int64(b.n))...)
@@ -271,28 +303,28 @@ func (t *tx) commit(s *saving, about int64) error {
 		to.say(`SELECT set_config('lock_timeout', $1::text, true)`, []byte(milliseconds(quickWait)))
 	}
 	to = append(append(append(append(to, s.inserts...), s.updates...), s.drops...), s.checks...)
-	to.say(`COMMIT`)
-	to[len(to)-1].done = func(tag pgconn.CommandTag) error {
-		if tag.String() != "COMMIT" {
-			return errNotCommitted
-		}
-		return nil
-	}
-	t.session.warned = false
-	err := t.send(to)
-	if err == nil && t.session.warned {
-		return errNotReplicated
-	}
-	return err
+	return t.conclude(to)
 }
 
-// confirm makes sure of what was guessed where nothing is written.
+// confirm makes sure of what was read where nothing is written. A standby may not
+// have all of that: after a crash of the server, or when somebody has ended the
+// wait of the COMMIT that wrote it. Where commits wait for one, this is one too: it
+// writes the connection's row, and its log comes after that of whatever was read.
 func (t *tx) confirm(s *saving, about int64) error {
 	var to trip
 	if !t.begun {
 		t.begin(&to, t.session.beginQuick, about)
 	}
 	to = append(to, s.checks...)
+	if t.session.standbys {
+		return t.conclude(to)
+	}
 	to.say(`ROLLBACK`)
-	return t.send(to)
+	err := t.send(to)
+	if err == nil && t.session.standbys { // it is known only now
+		to = nil
+		t.begin(&to, t.session.beginQuick, 0)
+		return t.conclude(to)
+	}
+	return err
 }

@@ -167,9 +167,16 @@ func (t table) check() string {
 		unless(fmt.Sprintf("count(*) = $%d::bigint", len(columns)+1)), given(columns), t.name, t.at())
 }
 
+// absent fails where one of the rows is there that are given by their keys. It
+// locks nothing.
+func (t table) absent() string {
+	return fmt.Sprintf("SELECT %s FROM %s, LATERAL (SELECT 1 FROM %s WHERE %s LIMIT 1) AS t",
+		unless("count(*) = 0"), given(t.keys), t.name, t.at())
+}
+
 // statements are a table's.
-type statements struct{ lock, insert, update, drop, check string }
+type statements struct{ lock, insert, update, drop, check, absent string }
 
 func (t table) statements() statements {
-	return statements{t.lock(), t.insert(), t.update(), t.drop(), t.check()}
+	return statements{t.lock(), t.insert(), t.update(), t.drop(), t.check(), t.absent()}
 }

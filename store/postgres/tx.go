@@ -36,7 +36,7 @@ func (t *tx) begin(to *trip, query string, about int64) {
 		now, err := int64Of(values[0])
 		if err == nil {
 			s.clock.hear(now, sent)
-			t.now = now
+			t.now, s.standbys = now, len(values[2]) == 1 && values[2][0] == 1
 		}
 		return err
 	}, query, s.id, int64Arg(s.batch), int64Arg(about))

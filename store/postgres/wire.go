@@ -2,9 +2,10 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
-	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -108,8 +109,8 @@ func (t *trip) ask(row func([][]byte) error, query string, args ...[]byte) {
 	*t = append(*t, step{query: query, args: args, row: row})
 }
 
-// preparedKept bounds a connection's prepared statements. A day's partition has
-// some of its own.
+// preparedKept bounds a connection's prepared statements, unless one trip has more.
+// A day's partition has some of its own.
 const preparedKept = 256
 
 // prepare returns a statement's description, nil when none shall be prepared:
@@ -121,18 +122,47 @@ func (s *session) prepare(ctx context.Context, query string) (*pgconn.StatementD
 	if d, ok := s.prepared[query]; ok {
 		return d, nil
 	}
-	if len(s.prepared) >= preparedKept {
-		if err := s.conn.PgConn().Exec(ctx, `DEALLOCATE ALL`).Close(); err != nil {
-			return nil, err
-		}
-		clear(s.prepared)
-	}
-	s.named++
-	d, err := s.conn.PgConn().Prepare(ctx, "sixdigit"+strconv.Itoa(s.named), query, nil)
+	d, err := s.conn.PgConn().Prepare(ctx, nameOf(query), query, nil)
 	if err == nil {
 		s.prepared[query] = d
 	}
 	return d, err
+}
+
+// nameOf names a statement by its text. Behind a pooler that hands the statements
+// of many out under the names that they gave them, one name is then one statement:
+// it may be missing, or be there already, and is never another.
+func nameOf(query string) string {
+	sum := sha256.Sum256([]byte(query))
+	return "sixdigit_" + hex.EncodeToString(sum[:16])
+}
+
+// makeRoom forgets all prepared statements when those of a trip would be too many.
+// That must not happen in the middle: the trip's first ones would be gone.
+func (s *session) makeRoom(ctx context.Context, t trip) error {
+	fresh := set[string]{}
+	for _, st := range t {
+		if !has(s.prepared, st.query) {
+			fresh.add(st.query)
+		}
+	}
+	if len(s.prepared) == 0 || len(s.prepared)+len(fresh) <= preparedKept {
+		return nil
+	}
+	return s.forget(ctx)
+}
+
+// forgetAll is forget, beside a trip.
+func (s *session) forgetAll() error {
+	ctx, cancel := context.WithTimeout(context.Background(), tripWait)
+	defer cancel()
+	return s.forget(ctx)
+}
+
+// forget forgets all prepared statements.
+func (s *session) forget(ctx context.Context) error {
+	clear(s.prepared)
+	return s.conn.PgConn().Exec(ctx, `DEALLOCATE ALL`).Close()
 }
 
 // send goes to the server and back. A statement that fails keeps those after it
@@ -142,6 +172,9 @@ func (s *session) send(t trip) (err error) {
 	defer cancel()
 	s.sent = false
 	binary := []int16{pgx.BinaryFormatCode}
+	if err := s.makeRoom(ctx, t); err != nil {
+		return err
+	}
 	b := &pgconn.Batch{}
 	for _, st := range t {
 		d, err := s.prepare(ctx, st.query)

@@ -107,7 +107,7 @@ func (w *writer) recover(err error) {
 		w.hangUp()
 		return
 	}
-	if w.session.rollback() != nil {
+	if w.session.rollback() != nil || code(err) == codeSameStatement && w.session.forgetAll() != nil {
 		w.hangUp()
 	}
 }
@@ -210,7 +210,7 @@ func (w *writer) finish(t *tx, batch []request, c verify.Changes, about int64) e
 	case err == nil:
 		w.remember(s, guesses)
 		return nil
-	case refused(err), errors.Is(err, errNotCommitted), !w.session.sent:
+	case refused(err) && !w.session.doubt, errors.Is(err, errNotCommitted), !w.session.sent:
 		return err
 	default:
 		return &lostError{&lostBatch{writer: t.session.id, batch: t.session.batch, cause: err, sent: sent, done: make(chan struct{})}}
@@ -223,7 +223,7 @@ func (w *writer) leave(t *tx, s *saving, guesses [classes]int, about int64) erro
 	switch {
 	case err == nil:
 		w.odds.right(guesses)
-	case t.begun && len(s.checks) == 0:
+	case t.begun && len(s.checks) == 0 && !t.session.standbys:
 		w.hangUp() // what was read stays true
 		err = nil
 	}
