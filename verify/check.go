@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"time"
 	"unicode"
@@ -46,6 +47,10 @@ func (s *Service) Check(ctx context.Context, r CheckRequest) (Checked, error) {
 		return Checked{Valid: p.Outcome == outcomeValid, Verification: p.Verification, Now: p.Now}, nil
 	}
 	c := result.(Checked)
+	if v := c.Verification; v.Reason == ReasonKeyLost && v.EndedAt.Equal(c.Now) { // by this check, so once
+		s.log.LogAttrs(ctx, slog.LevelWarn, "key lost: a code was canceled, since the server key that made it is not here",
+			slog.String("key", v.KeyID), slog.String("verification", v.ID))
+	}
 	s.observer.Checked(r.App, c.Verification.Usage, countryOf(c.Verification.To), c.Valid, c.Verification.StatusAt(c.Now))
 	return c, nil
 }

@@ -24,10 +24,10 @@ func (v *Verification) Record() []byte {
 	o = o.bytes("salt", v.Salt[:]).text("key", v.KeyID).number("gen", v.Generation).number("len", v.CodeLength)
 	o = o.number("checks", v.Checks).number("max_checks", v.MaxChecks).number("max_sends", v.MaxSends)
 	o = o.time("created", v.CreatedAt).time("expires", v.ExpiresAt).time("resend_after", v.ResendAfter).timeIf("ended", v.EndedAt)
-	switch o = o.name("sends"); {
-	case v.Sends == nil:
+	o = o.name("sends")
+	if v.Sends == nil {
 		o = append(o, "null"...)
-	default:
+	} else {
 		o = append(o, '[')
 		for i := range v.Sends {
 			o = o.next().send(&v.Sends[i])

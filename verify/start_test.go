@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,6 +152,11 @@ func TestLostKey(t *testing.T) {
 	c := b.check(v.ID, code)
 	if c.Valid || c.Verification.Status != StatusCanceled || c.Verification.Reason != ReasonKeyLost || c.Verification.Checks != 0 {
 		t.Errorf("checked: %+v", c)
+	}
+	b.clock.advance(time.Second)
+	b.check(v.ID, code) // says nothing new
+	if text := b.logs.String(); strings.Count(text, "key lost: ") != 1 || !strings.Contains(text, `"key":"k1"`) {
+		t.Errorf("two checks are logged as %s", text)
 	}
 	b.clock.advance(time.Minute)
 	if _, err := b.resend(other.ID); !errors.Is(err, ErrEnded) {

@@ -51,6 +51,10 @@ func TestExitStatus(t *testing.T) {
 		{"migrate --store postgres://127.0.0.1:1/codes", 1},
 		{"migrate --store postgres://u:p@127.0.0.1:1/codes", 2},
 		{"keys list --store codes", 2},
+		{"keys list --data " + filepath.Join(dir, "none"), 1},
+		{"keys list --data postgres://127.0.0.1:1/codes", 2},
+		{"copy --from " + dir + " --to postgrs://u:p@127.0.0.1:1/codes", 2},
+		{"limits clear --help", 0},
 		{"copy", 2},
 		{"copy --from " + dir + " --to " + filepath.Join(dir, "none"), 1},
 		{"limits clear --app shop --to +14155550134 --store postgres://127.0.0.1:1/codes --data " + filepath.Join(dir, "none"), 2}, // no server key

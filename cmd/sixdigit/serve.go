@@ -271,6 +271,15 @@ type limitsClearCmd struct {
 	App string `required:"" help:"The app at which they are locked out."`
 }
 
+func (limitsClearCmd) Help() string {
+	return `Limits are found by the server key: name the service's config or data folder, or set
+` + app.KeyEnv + `. With another key nothing is found, nothing cleared, and this
+command cannot tell.
+
+Examples:
+  sixdigit limits clear --app shop --to +14155550134`
+}
+
 func (c limitsClearCmd) Run(ctx context.Context, s streams) error {
 	config, err := c.load()
 	if err != nil {

@@ -33,8 +33,8 @@ const (
 	touchTimeout = 500 * time.Millisecond
 )
 
-// Errors of Authenticate. The first three wrap ErrUnauthorized; which of them it
-// was is for the operator's log.
+// Errors of Authenticate. ErrUnknownKey, ErrRevoked and ErrExpired wrap
+// ErrUnauthorized; which of them it was is for the operator's log.
 var (
 	// ErrUnauthorized is for a header without a key that works.
 	ErrUnauthorized = errors.New("access: not authenticated")

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// Memory is a Store that forgets everything with the process. Tests use it, and
-// the demo.
+// Memory is a Store that forgets everything with the process, for tests.
 type Memory struct {
 	mu   sync.Mutex
 	keys map[string]Key

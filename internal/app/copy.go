@@ -46,9 +46,16 @@ func Copy(ctx context.Context, from, to secret.String) (c Copied, err error) {
 	} else if !source.shared() {
 		c.KeyFile = keyFile(filepath.Dir(source.file))
 	}
+	// First whether the source can be read: a refused copy makes no target.
+	if err := source.hand(ctx, func(transfer.Rows) error { return errReadable }); err != nil && !errors.Is(err, errReadable) {
+		return c, err
+	}
 	c.Rows, err = target.receive(ctx, source.hand)
 	return c, err
 }
+
+// errReadable ends a look at a source after its first rows.
+var errReadable = errors.New("the source can be read")
 
 func placeOf(name string, address secret.String) (place, error) {
 	if address.IsEmpty() {
@@ -57,6 +64,8 @@ func placeOf(name string, address secret.String) (place, error) {
 	c := Config{Data: address.Reveal()}
 	if isURL(c.Data) {
 		c = Config{Store: Store{address}}
+	} else if err := notURL(c.Data); err != nil {
+		return place{}, &ConfigError{fmt.Errorf("--%s: %w", name, err)}
 	}
 	p, err := c.place()
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sixdigit/sixdigit/internal/app"
 	"github.com/sixdigit/sixdigit/internal/transfer"
+	"github.com/sixdigit/sixdigit/phone"
 	"github.com/sixdigit/sixdigit/secret"
 	_ "modernc.org/sqlite"
 )
@@ -87,7 +88,8 @@ func TestCopy(t *testing.T) {
 		t.Errorf("the right code at last: %v", v)
 	}
 	w.stop()
-	if _, err := app.Copy(t.Context(), secret.New(embedded.Data), secret.New(url)); err == nil || !strings.Contains(err.Error(), "not empty") {
+	if _, err := app.Copy(t.Context(), secret.New(embedded.Data), secret.New(url)); err == nil || !strings.Contains(err.Error(), "not empty: it has 4 verifications, ") ||
+		!strings.Contains(err.Error(), "; name another") || strings.ContainsAny(err.Error(), "{}") || strings.Contains(err.Error(), "postgres: ") {
 		t.Errorf("a copy over another: %v", err)
 	}
 }
@@ -164,6 +166,9 @@ func TestSharedStoreNeedsAKey(t *testing.T) {
 			t.Errorf("a database that is out of reach: %v", err)
 		}
 	}
+	if _, err := os.Stat(w.file("copy")); err == nil {
+		t.Error("a copy that was refused has made its folder")
+	}
 }
 
 // Two places fail: the error names the one that did.
@@ -193,10 +198,77 @@ func TestCopyNamesWhoFailed(t *testing.T) {
 	if _, err := app.Copy(canceled, secret.New(full), secret.New(filepath.Join(dir, "other"))); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
-	for _, address := range []string{"", "postgres://u:hunter2@h:x/db"} {
+	c.Data = "postgres://u:hunter2@h/db"
+	for name, run := range map[string]func() error{
+		"--to: no address":         func() error { return copyTo(t, full, "") },
+		"--to: no port":            func() error { return copyTo(t, full, "postgres://u:hunter2@h:x/db") },
+		"--to: postgrs:// is":      func() error { return copyTo(t, full, "postgrs://u:hunter2@h/db") },
+		"--to: POSTGRES:// is":     func() error { return copyTo(t, full, "POSTGRES://u:hunter2@h/db") },
+		"--to: …:// is":            func() error { return copyTo(t, full, "u:hunter2@h://db") },
+		"--from: postgres+x:// is": func() error { return copyTo(t, "postgres+x://u:hunter2@h/db", full) },
+		"data: this is":            func() error { _, err := app.ListKeys(t.Context(), c); return err },
+	} {
 		var fault *app.ConfigError
-		if _, err := app.Copy(t.Context(), secret.New(full), secret.New(address)); !errors.As(err, &fault) || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "--to: ") {
-			t.Errorf("to %q: %v", address, err)
+		flag, _, _ := strings.Cut(name, " no ")
+		if err := run(); !errors.As(err, &fault) || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), flag) {
+			t.Errorf("%s: %v", name, err)
 		}
+	}
+	for _, folder := range []string{"postgrs:", "POSTGRES:", "postgres:", "postgres+x:"} {
+		if _, err := os.Stat(folder); err == nil {
+			t.Errorf("the folder %s was made", folder)
+		}
+	}
+}
+
+func copyTo(t *testing.T, from, to string) error {
+	t.Helper()
+	_, err := app.Copy(t.Context(), secret.New(from), secret.New(to))
+	return err
+}
+
+// TestCommandsThatNeedAService runs commands where none has run, and without the
+// key of one that has: they say so, and make nothing.
+func TestCommandsThatNeedAService(t *testing.T) {
+	t.Parallel()
+	c := app.DefaultConfig()
+	c.Data = filepath.Join(t.TempDir(), "typo")
+	to, err := phone.Parse("+14155550134")
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := func(string) string { return "" }
+	clear := func() error { return app.ClearLimits(t.Context(), c, none, "shop", to) }
+	for name, run := range map[string]func() error{
+		"keys list":    func() error { _, err := app.ListKeys(t.Context(), c); return err },
+		"migrate":      func() error { _, err := app.Migrate(t.Context(), c); return err },
+		"limits clear": clear,
+	} {
+		if err := run(); err == nil || err.Error() != "no service has run in "+c.Data+": no such file or directory" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := os.Stat(c.Data); err == nil {
+		t.Error("the folder was made")
+	}
+	if _, _, err := app.CreateKey(t.Context(), c, app.KeySpec{Name: "shop"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := clear(); err != nil {
+		t.Errorf("with the service's key: %v", err)
+	}
+	file := filepath.Join(c.Data, "key", "server.key")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	for _, store := range []string{"", "postgres://127.0.0.1:1/codes?connect_timeout=1"} {
+		c.Store = app.NewStore(store)
+		var fault *app.ConfigError
+		if err := clear(); !errors.As(err, &fault) || !strings.Contains(err.Error(), file) || strings.Contains(err.Error(), "openssl") {
+			t.Errorf("without the key, on %q: %v", store, err)
+		}
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("a key was made")
 	}
 }

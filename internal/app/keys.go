@@ -48,13 +48,16 @@ func CreateKey(ctx context.Context, c Config, spec KeySpec) (access.Key, secret.
 
 // ListKeys returns the API keys, the oldest first; no secret is among them.
 func ListKeys(ctx context.Context, c Config) ([]access.Key, error) {
-	if _, err := c.place(); err != nil {
+	p, err := c.place()
+	if err != nil {
 		return nil, err
 	}
-	if _, fresh := c.Folder(); fresh {
-		return nil, nil // to look makes nothing
+	if !p.shared() {
+		if err := ranIn(c.Data); err != nil {
+			return nil, err // to look makes nothing
+		}
 	}
-	keys, err := openKeys(ctx, c)
+	keys, err := p.openKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -119,15 +122,18 @@ func ClearLimits(ctx context.Context, c Config, getenv func(string) string, app 
 	return p.explain(verify.ClearLimits(ctx, store, ring, &policy.Limits, app, to, names...))
 }
 
-// existingKeys are the keys of a service that has run.
+// existingKeys are the keys of a service that has run. Another key finds nothing
+// of what those made, so none is made, nor is it said how.
 func (c Config) existingKeys(p place, getenv func(string) string) (*verify.Keyring, error) {
-	if p.shared() {
-		return sharedKeys(c.Data, getenv)
+	if !p.shared() {
+		if err := ranIn(c.Data); err != nil {
+			return nil, err
+		}
 	}
-	if err := ranIn(c.Data); err != nil {
-		return nil, err
+	ring, err := givenKeys(c.Data, getenv)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &ConfigError{fmt.Errorf("server key: only the service's own finds the limits of a number, and it is not here; set %s, or put it into %s", KeyEnv, keyFile(c.Data))}
 	}
-	ring, _, err := serverKeys(c.Data, getenv)
 	return ring, err
 }
 

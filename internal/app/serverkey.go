@@ -39,15 +39,21 @@ func serverKeys(data string, getenv func(string) string) (ring *verify.Keyring, 
 // sharedKeys is serverKeys for a store that others share. One who made a key of
 // their own could check nobody else's codes, so none is made.
 func sharedKeys(data string, getenv func(string) string) (*verify.Keyring, error) {
+	ring, err := givenKeys(data, getenv)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &ConfigError{fmt.Errorf("server key: all replicas on one database need the same one, and there is none here; set %s, or put it into %s.\n"+
+			"    A new one is the line that this prints: echo \"k1:$(openssl rand -base64 32)\"", KeyEnv, keyFile(data))}
+	}
+	return ring, err
+}
+
+// givenKeys is the keyring from the environment or the key file; no key is made.
+// Where there is none the error is fs.ErrNotExist.
+func givenKeys(data string, getenv func(string) string) (*verify.Keyring, error) {
 	text := getenv(KeyEnv)
 	if text == "" {
-		file := keyFile(data)
-		read, err := os.ReadFile(file) // #nosec G304 -- in the data folder
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, &ConfigError{fmt.Errorf("server key: all replicas on one database need the same one, and there is none here; set %s, or put it into %s.\n"+
-				"    A new one is the line that this prints: echo \"k1:$(openssl rand -base64 32)\"", KeyEnv, file)}
-		case err != nil:
+		read, err := os.ReadFile(keyFile(data)) // #nosec G304 -- in the data folder
+		if err != nil {
 			return nil, fmt.Errorf("read the server key: %w", err)
 		}
 		text = string(read)

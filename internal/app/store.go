@@ -55,6 +55,22 @@ func isURL(address string) bool {
 	return ok && word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
+// notURL refuses a data folder that is an address: a mistyped one would become a
+// folder, whose name may hold a password and is shown. So no more of it than the
+// scheme is told.
+func notURL(folder string) error {
+	scheme, _, ok := strings.Cut(folder, "://")
+	switch {
+	case !ok:
+		return nil
+	case isURL(folder):
+		return errors.New("this is a folder; a database is named as the store (--store, or store: in the config)")
+	case len(scheme) > 20 || strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789+.-") != "":
+		scheme = "…"
+	}
+	return fmt.Errorf("%s:// is neither a folder nor PostgreSQL, whose addresses begin with postgres:// or postgresql://", scheme)
+}
+
 // place is where verifications and API keys are kept.
 type place struct {
 	url  secret.String // of PostgreSQL; empty is the embedded store
@@ -67,6 +83,9 @@ func databaseFile(data string) string { return filepath.Join(data, "sixdigit.db"
 
 func (c Config) place() (place, error) {
 	if c.Store.IsEmpty() {
+		if err := notURL(c.Data); err != nil {
+			return place{}, &ConfigError{fmt.Errorf("data: %w", err)}
+		}
 		file := databaseFile(c.Data)
 		return place{file: file, name: file}, nil
 	}

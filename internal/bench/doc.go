@@ -10,7 +10,7 @@
 // measured things take turns (A B A B …), and the tables show medians. Who used
 // the processors meanwhile is a table too.
 //
-//	go run ./internal/bench                     about three minutes
+//	go run ./internal/bench                     about five minutes
 //	go run ./internal/bench -replicas 1,2,4     several services on one database
 //	go run ./internal/bench -hot                one block of numbers beside many
 //	go run ./internal/bench -full 1000000       a full store beside an empty one

@@ -2,7 +2,12 @@
 // request strictly, asks the domain, and writes the answer. It decides nothing.
 //
 //	caller ─> media type ─> Idempotency-Key ─> body, capped ─> strict JSON ─> schema ─> domain ─> answer
-//	401 403   415           400                413 408         400            422       one row of errors.go
+//	401 403   415           400                413 408    │    400            422     ↑ one row of errors.go
+//	                                                      └── quick: plain texts ─────┘
+//
+// Nearly every body is one flat object of plain texts: the quick path reads and
+// checks it at once (quick.go). It knows no errors: what it does not take goes the
+// other way.
 //
 // An operation that sends waits a second for the provider on the connection's own
 // goroutine. After that whoever has the outcome gives the answer (addSend,

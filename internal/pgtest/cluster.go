@@ -116,10 +116,10 @@ func (c *Cluster) Rejoin() error {
 	primary, s := c.Primary(), c.Standby()
 	s.Kill()
 	s.forget()
-	if err := os.RemoveAll(s.data()); err != nil {
+	if err := os.RemoveAll(s.Data()); err != nil {
 		return fmt.Errorf("pgtest: %w", err)
 	}
-	cmd := s.command("pg_basebackup", "--pgdata", s.data(), "--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast", "--no-sync",
+	cmd := s.command("pg_basebackup", "--pgdata", s.Data(), "--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast", "--no-sync",
 		"--dbname", fmt.Sprintf("host=%s port=%d user=%s application_name=%s", loopback, primary.port, User, standbyName))
 	cmd.Env = append(cmd.Env, "PGPASSWORD="+primary.password)
 	if err := s.perform(cmd); err != nil {

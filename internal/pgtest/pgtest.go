@@ -162,7 +162,7 @@ func (s *Server) init() error {
 		args = []string{"--auth-local", "trust", "--auth-host", "scram-sha-256", "--pwfile", file}
 	}
 	// The files need not be synced: a crash of the machine ends the test too.
-	return s.perform(s.command("initdb", append(args, "--pgdata", s.data(), "--username", User, "--encoding", "UTF8", "--locale", "C", "--no-sync")...))
+	return s.perform(s.command("initdb", append(args, "--pgdata", s.Data(), "--username", User, "--encoding", "UTF8", "--locale", "C", "--no-sync")...))
 }
 
 // perform runs a program to its end.
@@ -173,14 +173,8 @@ func (s *Server) perform(cmd *exec.Cmd) error {
 	return nil
 }
 
-func (s *Server) data() string { return filepath.Join(s.dir, "data") }
-
-// Data is the folder of the server's files, and Programs that of its programs:
-// for those who set up more than one server.
-func (s *Server) Data() string { return s.data() }
-
-// Programs is the folder of initdb, pg_basebackup and their like.
-func (s *Server) Programs() string { return s.bin }
+// Data is the folder of the server's files.
+func (s *Server) Data() string { return filepath.Join(s.dir, "data") }
 
 // command prepares one of PostgreSQL's programs, run by the server's owner.
 func (s *Server) command(program string, args ...string) *exec.Cmd {
@@ -196,7 +190,7 @@ func (s *Server) Start() error {
 	if s.process != nil {
 		return errors.New("pgtest: the server runs already")
 	}
-	args, listen := []string{"-D", s.data()}, ""
+	args, listen := []string{"-D", s.Data()}, ""
 	if s.password != "" {
 		listen = loopback
 	}
@@ -291,7 +285,7 @@ func (s *Server) Close() error {
 // forget removes the shared memory of a server that was killed, which its next
 // start would remove. The seventh line of its pid file has the number.
 func (s *Server) forget() {
-	data, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	data, err := os.ReadFile(filepath.Join(s.Data(), "postmaster.pid"))
 	if err != nil {
 		return // it ended in order
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"iter"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -79,6 +81,34 @@ func (c *Counts) Add(other Counts) {
 	c.Counters += other.Counters
 	c.Idems += other.Idems
 	c.APIKeys += other.APIKeys
+}
+
+// String is the counts in words, as "3 verifications, 1 API key"; those of none
+// are left out.
+func (c Counts) String() string {
+	var words []string
+	for _, kind := range []struct {
+		n         int64
+		one, many string
+	}{
+		{c.Verifications, "verification", "verifications"},
+		{c.Subjects, "subject", "subjects"},
+		{c.Counters, "row of counters", "rows of counters"},
+		{c.Idems, "idempotency key", "idempotency keys"},
+		{c.APIKeys, "API key", "API keys"},
+	} {
+		switch kind.n {
+		case 0:
+		case 1:
+			words = append(words, "1 "+kind.one)
+		default:
+			words = append(words, strconv.FormatInt(kind.n, 10)+" "+kind.many)
+		}
+	}
+	if words == nil {
+		return "nothing"
+	}
+	return strings.Join(words, ", ")
 }
 
 // Tables are the counts by the names of the tables, which every store has.

@@ -55,7 +55,7 @@ func Export(ctx context.Context, path string, each func(transfer.Rows) error) er
 			}
 		}
 		if h.counts != want {
-			return fmt.Errorf("sqlite: %+v rows were read, and there are %+v; the database may be damaged", h.counts, want)
+			return fmt.Errorf("sqlite: read were %s, and there are %s; the database may be damaged", h.counts, want)
 		}
 		return nil
 	})
@@ -74,7 +74,7 @@ func Import(ctx context.Context, path string, from transfer.Source) (counts tran
 		case err != nil:
 			return err
 		case there != transfer.Counts{}:
-			return fmt.Errorf("sqlite: the database to copy to is not empty: it has %+v", there)
+			return fmt.Errorf("sqlite: %s, the database to copy to, is not empty: it has %s; name another, or empty this one", path, there)
 		}
 		w := &filler{tx: tx}
 		if err := w.prepare(ctx); err != nil {
@@ -90,7 +90,7 @@ func Import(ctx context.Context, path string, from transfer.Source) (counts tran
 			return err
 		}
 		if counts, err = count(ctx, tx); err == nil && counts != handed {
-			err = fmt.Errorf("sqlite: %+v rows were handed over, and %+v are there", handed, counts)
+			err = fmt.Errorf("sqlite: handed over were %s, and there are %s", handed, counts)
 		}
 		return err
 	})
