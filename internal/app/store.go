@@ -95,6 +95,7 @@ type store interface {
 // keyStore is what it needs of the store of API keys.
 type keyStore interface {
 	access.Store
+	access.ServiceStore
 	Close() error
 }
 

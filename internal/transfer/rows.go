@@ -25,6 +25,7 @@ type Rows struct {
 	Limits        []Limit
 	Idems         []Idem
 	APIKeys       []APIKey
+	Services      []Service
 }
 
 // Verification is a verification with its sends.
@@ -62,14 +63,21 @@ type APIKey struct {
 	Created, Used, Revoked, Expires int64
 }
 
+// Service is a service of an app.
+type Service struct {
+	SID, App string
+	Created  int64
+	Data     []byte
+}
+
 // Counts says how many rows of each kind there are.
 type Counts struct {
-	Verifications, Subjects, Limits, Idems, APIKeys int64
+	Verifications, Subjects, Limits, Idems, APIKeys, Services int64
 }
 
 // Count counts the rows.
 func (r Rows) Count() Counts {
-	return Counts{int64(len(r.Verifications)), int64(len(r.Subjects)), int64(len(r.Limits)), int64(len(r.Idems)), int64(len(r.APIKeys))}
+	return Counts{int64(len(r.Verifications)), int64(len(r.Subjects)), int64(len(r.Limits)), int64(len(r.Idems)), int64(len(r.APIKeys)), int64(len(r.Services))}
 }
 
 // Add adds what other counts.
@@ -79,13 +87,14 @@ func (c *Counts) Add(other Counts) {
 	c.Limits += other.Limits
 	c.Idems += other.Idems
 	c.APIKeys += other.APIKeys
+	c.Services += other.Services
 }
 
 // Tables are the counts by the names of the tables, which every store has.
 func (c Counts) Tables() iter.Seq2[string, int64] {
 	return func(yield func(string, int64) bool) {
 		_ = yield("verifications", c.Verifications) && yield("subjects", c.Subjects) && yield("limits", c.Limits) &&
-			yield("idems", c.Idems) && yield("api_keys", c.APIKeys)
+			yield("idems", c.Idems) && yield("api_keys", c.APIKeys) && yield("services", c.Services)
 	}
 }
 
