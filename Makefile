@@ -9,12 +9,15 @@ BENCH     ?= .
 BENCHTIME ?= 1s
 # A seed for the order of the tests; a run prints its own, so that it can be repeated.
 SHUFFLE   ?=
-# How often `make crash` kills the service.
+# In how many rounds `make crash` kills the service: once in each on SQLite; one, two
+# or all of three replicas on PostgreSQL.
 ROUNDS    ?= 100
 # How long each fault of `make outage` lasts.
 OUTAGE    ?= 60s
 # Arguments of `make bench`, as in: make bench BENCHARGS='-slice 10s -json'
 BENCHARGS ?=
+# How many verifications `make bench-full` fills a store with.
+FULL      ?= 10000000
 # Arguments of `make run` and `make demo`, as in: make run ARGS='connector check my.json'
 ARGS      ?=
 
@@ -61,16 +64,21 @@ fuzz: ## run every fuzz target for FUZZTIME (1m), or those that match FUZZ
 	@scripts/fuzz.sh
 
 .PHONY: crash
-crash: ## kill the service under load ROUNDS (100) times; nothing answered may be lost, nothing sent twice
-	SIXDIGIT_CRASH_ROUNDS=$(ROUNDS) $(GO) test -count=1 -v -timeout 30m -run '^TestCrash$$' ./cmd/sixdigit
+crash: ## kill the service under load in ROUNDS (100) rounds, on SQLite and on PostgreSQL; nothing answered may be lost, nothing sent twice
+	@scripts/setup.sh postgres
+	SIXDIGIT_REQUIRE_POSTGRES=1 SIXDIGIT_CRASH_ROUNDS=$(ROUNDS) $(GO) test -count=1 -v -parallel 1 -timeout 60m -run '^TestCrash(Postgres)?$$' ./cmd/sixdigit
 
 .PHONY: outage
 outage: ## Twilio refuses, hangs and throttles for OUTAGE (60s) each, under load; in about 7 minutes
 	SIXDIGIT_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 30m -run '^TestOutage$$' ./cmd/sixdigit
 
 .PHONY: bench
-bench: ## measure the service beside its floors, in about two minutes; BENCHARGS go to it
+bench: ## measure the service on each store beside its floors, in about three minutes; BENCHARGS go to it
 	$(GO) run ./internal/bench $(BENCHARGS)
+
+.PHONY: bench-full
+bench-full: ## measure a store of FULL (10000000) verifications beside an empty one, and its purge; 25 GB of disk
+	$(GO) run ./internal/bench -full $(FULL) -purge -slice 10s $(BENCHARGS)
 
 .PHONY: microbench
 microbench: ## run the packages' benchmarks that match BENCH (.)

@@ -14,6 +14,8 @@ import (
 const (
 	maxInput  = 40 // bytes after the plus sign: the digits and generous punctuation
 	maxDigits = 15 // E.164
+	minDigits = 6  // of the shortest number that a plan has, the calling code among them
+	maxCode   = 3  // digits of a calling code
 )
 
 // Why a text is not a phone number. Errors never hold the text.
@@ -25,6 +27,7 @@ var (
 	ErrTooLong     = errors.New("phone: the number is too long")
 	ErrCountryCode = errors.New("phone: no country has this calling code")
 	ErrLength      = errors.New("phone: no number of that country has this length")
+	ErrStored      = errors.New("phone: what was stored is no number")
 )
 
 // Number is a phone number in E.164 form. The zero Number is no number.
@@ -37,19 +40,13 @@ type Number struct {
 }
 
 // parts are worked out in two steps: most who have a number ask for its form
-// alone, and the second step costs as much as Parse.
+// alone.
 type parts struct {
 	e164 string
-	code int
 
-	whole  *phonenumbers.PhoneNumber
 	once   sync.Once
 	region string
-	kind   sync.Once
 	line   LineType
-	// assigned: a range without a type is one that the plan does not assign;
-	// that is how the library itself tells.
-	assigned bool
 }
 
 // Parse reads a number that starts with "+" and its country calling code, in
@@ -80,6 +77,17 @@ func ParseDigits(s string) (Number, error) {
 	return parse(strings.TrimPrefix(s, "+"))
 }
 
+// Stored returns the number whose form Parse has given before, as a store kept
+// it: "+" and 6 to 15 digits, or the error is ErrStored. It asks no number plan,
+// so that reading a record costs next to nothing and a number that was accepted
+// once stays one; what else it tells is worked out when it is asked.
+func Stored(e164 string) (Number, error) {
+	if !shaped(e164) {
+		return Number{}, ErrStored
+	}
+	return number(e164), nil
+}
+
 func parse(s string) (Number, error) {
 	if len(s) > maxInput {
 		return Number{}, ErrTooLong
@@ -106,18 +114,23 @@ func parse(s string) (Number, error) {
 	return build(string(digits))
 }
 
-// build makes the Number of "+" and digits. The library drops one trunk prefix
-// (+44 (0)20 …) in each reading; reading its form again until nothing changes
-// gives one number one form, however many zeros stood before it.
+// build makes the Number of "+" and digits. Most are written as their plan has
+// them. The library reads the others, and drops one trunk prefix (+44 (0)20 …)
+// in each reading; reading its form again until nothing changes gives one
+// number one form, however many zeros stood before it.
 func build(e164 string) (Number, error) {
 	for range maxDigits {
-		n, err := read(withoutMexicanOne(e164))
+		e164 = withoutMexicanOne(e164)
+		if p, national := split(e164); p != nil && p.settles(national) {
+			return number(e164), nil
+		}
+		n, err := read(e164)
 		if err != nil {
 			return Number{}, err
 		}
 		form := phonenumbers.Format(n, phonenumbers.E164)
 		if form == e164 {
-			return number(n, form), nil
+			return number(form), nil
 		}
 		e164 = form
 	}
@@ -147,22 +160,20 @@ func read(e164 string) (*phonenumbers.PhoneNumber, error) {
 	return nil, ErrLength
 }
 
-func number(n *phonenumbers.PhoneNumber, e164 string) Number {
-	p := &parts{e164: e164, code: int(n.GetCountryCode()), whole: n}
+func number(e164 string) Number {
+	p := &parts{e164: e164}
 	return Number{read: func() *parts { return p }}
 }
 
-func (p *parts) country() string {
-	p.once.Do(func() { p.region = region(p.whole) })
-	return p.region
-}
-
-func (p *parts) plan() (line LineType, assigned bool) {
-	p.kind.Do(func() {
-		t := phonenumbers.GetNumberType(p.whole)
-		p.line, p.assigned = lineType(t), t != phonenumbers.UNKNOWN
+// plan returns the number's country and the kind of its line.
+func (p *parts) plan() (region string, line LineType) {
+	p.once.Do(func() {
+		p.line = TypeUnknown
+		if plan, national := split(p.e164); plan != nil {
+			p.region, p.line = plan.find(national)
+		}
 	})
-	return p.line, p.assigned
+	return p.region, p.line
 }
 
 // withoutMexicanOne drops the 1 that stood between +52 and the ten digits of a
@@ -174,21 +185,6 @@ func withoutMexicanOne(e164 string) string {
 		return "+52" + e164[len(old):]
 	}
 	return e164
-}
-
-// region is the number's country. A calling code that one country has to
-// itself names it even when the range is unknown to the library.
-func region(n *phonenumbers.PhoneNumber) string {
-	r := phonenumbers.GetRegionCodeForNumber(n)
-	if r == "" {
-		if all := phonenumbers.GetRegionCodesForCountryCode(int(n.GetCountryCode())); len(all) == 1 {
-			r = all[0]
-		}
-	}
-	if r == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY {
-		return ""
-	}
-	return r
 }
 
 // E164 returns the number in full, as "+14155552671"; "" for the zero Number.
@@ -212,16 +208,17 @@ func (n Number) Region() string {
 	if n.read == nil {
 		return ""
 	}
-	return n.read().country()
+	region, _ := n.read().plan()
+	return region
 }
 
 // CountryCode returns the country calling code, 1 to 3 digits; 0 for the zero
 // Number.
 func (n Number) CountryCode() int {
-	if n.read == nil {
-		return 0
+	if p, _ := split(n.E164()); p != nil {
+		return p.code
 	}
-	return n.read().code
+	return 0
 }
 
 // Type returns the kind of line that the number's range is assigned to:
@@ -230,19 +227,13 @@ func (n Number) Type() LineType {
 	if n.read == nil {
 		return TypeUnknown
 	}
-	line, _ := n.read().plan()
+	_, line := n.read().plan()
 	return line
 }
 
 // Assigned reports whether the number lies in a range that the number plan, as
-// this library knows it, has assigned.
-func (n Number) Assigned() bool {
-	if n.read == nil {
-		return false
-	}
-	_, assigned := n.read().plan()
-	return assigned
-}
+// this library knows it, has assigned: those are the ranges that have a type.
+func (n Number) Assigned() bool { return n.Type() != TypeUnknown }
 
 // Prefix returns the number without its last four digits, as "+1415555": the
 // block of 10,000 in which it lies, and "" for the zero Number. Limits against
@@ -258,10 +249,9 @@ func (n Number) Mask() string {
 	if n.IsZero() {
 		return ""
 	}
-	p := n.read()
-	head := 1 + codeDigits(p.code)
-	tail := len(p.e164) - 2
-	return p.e164[:head] + strings.Repeat("*", tail-head) + p.e164[tail:]
+	e := n.E164()
+	head, tail := 1+codeDigits(n.CountryCode()), len(e)-2
+	return e[:head] + strings.Repeat("*", tail-head) + e[tail:]
 }
 
 func codeDigits(code int) int {

@@ -189,7 +189,7 @@ func (s *Service) network(client netip.Addr) MAC {
 
 // chargesFrom are the charges of a text that a client on the network asks for.
 func (s *Service) chargesFrom(app string, to phone.Number, network MAC) []Charge {
-	all := make([]Charge, 0, 14)
+	all := make([]Charge, 0, 15) // one of them for decided
 	keys := s.keys.current
 	l := &s.policy.Limits
 	number, prefix, country, everything := keys.place(to.E164()), keys.place(to.Prefix()), keys.place(countryOf(to)), keys.place("")

@@ -22,7 +22,7 @@ type Batch struct {
 
 	subjects      map[SubjectKey]entry[*Subject]
 	verifications map[string]entry[*Verification]
-	limits        map[LimitKey]entry[LimitRow]
+	counters      map[Place]entry[Counters]
 	idems         map[MAC]entry[*IdemRow]
 }
 
@@ -39,7 +39,7 @@ func NewBatch(now time.Time, rows Rows) *Batch {
 		now: plain(now), rows: rows,
 		subjects:      map[SubjectKey]entry[*Subject]{},
 		verifications: map[string]entry[*Verification]{},
-		limits:        map[LimitKey]entry[LimitRow]{},
+		counters:      map[Place]entry[Counters]{},
 		idems:         map[MAC]entry[*IdemRow]{},
 	}
 }
@@ -168,22 +168,29 @@ func (b *Batch) load(op Op) (*Subject, *Verification, error) {
 
 // charge works the limits out without writing them, so that a refusal by the
 // last leaves the first as they were.
-func (b *Batch) charge(d Decision) (map[LimitKey]LimitRow, error) {
+func (b *Batch) charge(d Decision) (tally, error) {
 	if len(d.Charges)+len(d.Refunds)+len(d.Clear)+len(d.Set) == 0 {
 		return nil, nil
 	}
-	rows := make(map[LimitKey]LimitRow, len(d.Charges)+len(d.Refunds)+len(d.Clear)+len(d.Set))
+	rows := make(tally, 0, len(d.Charges)+len(d.Refunds)+len(d.Clear)+len(d.Set))
 	value := func(k LimitKey) (int64, error) {
-		if r, ok := rows[k]; ok {
-			return r.Value, nil
+		c, err := b.countersAt(k.Place())
+		if r := rows.find(k); r != nil {
+			return r.Value, err
 		}
-		return b.limit(k)
+		return c.Value(k), err
 	}
 	for _, k := range d.Clear {
-		rows[k] = LimitRow{Key: k, ExpiresAt: b.now}
+		if _, err := value(k); err != nil {
+			return nil, err
+		}
+		rows.put(LimitRow{Key: k, ExpiresAt: b.now})
 	}
 	for _, r := range d.Set {
-		rows[r.Key] = LimitRow{r.Key, r.Value, plain(r.ExpiresAt)}
+		if _, err := value(r.Key); err != nil {
+			return nil, err
+		}
+		rows.put(LimitRow{r.Key, r.Value, plain(r.ExpiresAt)})
 	}
 	for _, c := range d.Refunds {
 		if c.Limit.Burst <= 0 {
@@ -194,7 +201,7 @@ func (b *Batch) charge(d Decision) (map[LimitKey]LimitRow, error) {
 			return nil, err
 		}
 		if next := c.Limit.giveBack(old, c.At, b.now); next != old {
-			rows[c.Key] = LimitRow{c.Key, next, c.Limit.expires(next)}
+			rows.put(LimitRow{c.Key, next, c.Limit.expires(next)})
 		}
 	}
 	var refused *LimitError
@@ -216,13 +223,33 @@ func (b *Batch) charge(d Decision) (map[LimitKey]LimitRow, error) {
 			continue
 		}
 		if next != old {
-			rows[c.Key] = LimitRow{c.Key, next, c.Limit.expires(next)}
+			rows.put(LimitRow{c.Key, next, c.Limit.expires(next)})
 		}
 	}
 	if refused != nil {
 		return nil, refused
 	}
 	return rows, nil
+}
+
+// tally is what an operation's charges come to: a score of counters at most.
+type tally []LimitRow
+
+func (t tally) find(k LimitKey) *LimitRow {
+	for i := range t {
+		if t[i].Key == k {
+			return &t[i]
+		}
+	}
+	return nil
+}
+
+func (t *tally) put(r LimitRow) {
+	if known := t.find(r.Key); known != nil {
+		*known = r
+		return
+	}
+	*t = append(*t, r)
 }
 
 func (b *Batch) settle(s *Settlement) (*IdemRow, error) {
@@ -247,7 +274,7 @@ func (b *Batch) settle(s *Settlement) (*IdemRow, error) {
 
 // apply writes the decision down, as copies: the caller may hold on to what it
 // decided.
-func (b *Batch) apply(op Op, d Decision, limits map[LimitKey]LimitRow, settled *IdemRow) {
+func (b *Batch) apply(op Op, d Decision, limits tally, settled *IdemRow) {
 	if d.Subject != nil {
 		b.subjects[d.Subject.Key] = entry[*Subject]{d.Subject.Clone(), true}
 	}
@@ -259,8 +286,13 @@ func (b *Batch) apply(op Op, d Decision, limits map[LimitKey]LimitRow, settled *
 		v.wipe()
 		b.verifications[v.ID] = entry[*Verification]{v, true}
 	}
-	for k, r := range limits {
-		b.limits[k] = entry[LimitRow]{r, true}
+	for _, r := range limits {
+		e := b.counters[r.Key.Place()]
+		if !e.changed { // it is the store's
+			e = entry[Counters]{e.row.current(b.now), true}
+		}
+		e.row = e.row.set(r)
+		b.counters[r.Key.Place()] = e
 	}
 	if op.Idem != nil {
 		row := &IdemRow{IdemState: d.Idem.plain(), Body: op.Idem.Body, ExpiresAt: b.now.Add(idemLife)}
@@ -284,9 +316,9 @@ func (b *Batch) Changes() Changes {
 			c.Verifications = append(c.Verifications, e.row)
 		}
 	}
-	for _, e := range b.limits {
+	for place, e := range b.counters {
 		if e.changed {
-			c.Limits = append(c.Limits, e.row)
+			c.Counters = append(c.Counters, CountersEntry{place, e.row})
 		}
 	}
 	for k, e := range b.idems {

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -66,8 +67,8 @@ func changesByID(b *Batch) map[string]any {
 	for _, s := range c.Subjects {
 		m["subject "+string(s.Key[:])] = s
 	}
-	for _, l := range c.Limits {
-		m["limit "+string(l.Key[:])] = l.Value
+	for _, e := range c.Counters {
+		m[fmt.Sprintf("counters %d", e.Place)] = e.Counters
 	}
 	for _, i := range c.Idems {
 		m["idem "+string(i.Key[:])] = i.IdemRow

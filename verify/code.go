@@ -1,11 +1,9 @@
 package verify
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"strconv"
 
 	"github.com/sixdigit/sixdigit/secret"
 )
@@ -30,19 +28,17 @@ func (r *Keyring) codeOf(v *Verification, generation int) (secret.String, error)
 // digits turns HMAC-SHA-256(key, len(id) ‖ id ‖ salt ‖ generation ‖ length ‖
 // block) into decimal digits: the first word of 64 bits that fits, of the first
 // block that has one.
-func digits(key []byte, id string, salt Salt, generation, length int) string {
+func digits(key *macKey, id string, salt Salt, generation, length int) string {
 	for block := uint64(0); ; block++ {
-		h := hmac.New(sha256.New, key)
-		var n [8]byte
-		binary.BigEndian.PutUint64(n[:], uint64(len(id)))
-		h.Write(n[:])
-		h.Write([]byte(id))
-		h.Write(salt[:])
-		for _, x := range []uint64{uint64(generation), uint64(length), block} { // #nosec G115 -- both are small and positive
-			binary.BigEndian.PutUint64(n[:], x)
-			h.Write(n[:])
-		}
-		for sum := h.Sum(nil); len(sum) >= 8; sum = sum[8:] {
+		mac := key.sum(func(b []byte) []byte {
+			b = binary.BigEndian.AppendUint64(b, uint64(len(id)))
+			b = append(append(b, id...), salt[:]...)
+			for _, x := range [...]uint64{uint64(generation), uint64(length), block} { // #nosec G115 -- both are small and positive
+				b = binary.BigEndian.AppendUint64(b, x)
+			}
+			return b
+		})
+		for sum := mac[:]; len(sum) >= 8; sum = sum[8:] {
 			if code, ok := reduce(binary.BigEndian.Uint64(sum), length); ok {
 				return code
 			}
@@ -61,5 +57,6 @@ func reduce(word uint64, length int) (string, bool) {
 	if word < -modulus%modulus {
 		return "", false
 	}
-	return fmt.Sprintf("%0*d", length, word%modulus), true
+	code := strconv.FormatUint(word%modulus, 10)
+	return zeros(length-len(code)) + code, true
 }

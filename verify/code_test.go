@@ -70,7 +70,7 @@ func TestCodeDigitsAreUniform(t *testing.T) {
 	t.Parallel()
 	const n, length = 60_000, 6
 	random := rand.New(rand.NewPCG(1, 2))
-	key := make([]byte, KeySize)
+	key := newMACKey(make([]byte, KeySize))
 	var seen [length][10]int
 	for i := range n {
 		var salt Salt
@@ -96,13 +96,13 @@ func TestCodeDigitsAreUniform(t *testing.T) {
 func TestCodeInputsAreKeptApart(t *testing.T) {
 	t.Parallel()
 	key := make([]byte, KeySize)
-	base := digits(key, "0123456789abcdefghijklmnop", Salt{}, 1, 10)
+	base := digits(newMACKey(key), "0123456789abcdefghijklmnop", Salt{}, 1, 10)
 	for name, other := range map[string]string{
-		"id":         digits(key, "0123456789abcdefghijklmnoq", Salt{}, 1, 10),
-		"salt":       digits(key, "0123456789abcdefghijklmnop", Salt{15: 1}, 1, 10),
-		"generation": digits(key, "0123456789abcdefghijklmnop", Salt{}, 2, 10),
-		"key":        digits(append([]byte{1}, key[1:]...), "0123456789abcdefghijklmnop", Salt{}, 1, 10),
-		"length":     digits(key, "0123456789abcdefghijklmnop", Salt{}, 1, 9),
+		"id":         digits(newMACKey(key), "0123456789abcdefghijklmnoq", Salt{}, 1, 10),
+		"salt":       digits(newMACKey(key), "0123456789abcdefghijklmnop", Salt{15: 1}, 1, 10),
+		"generation": digits(newMACKey(key), "0123456789abcdefghijklmnop", Salt{}, 2, 10),
+		"key":        digits(newMACKey(append([]byte{1}, key[1:]...)), "0123456789abcdefghijklmnop", Salt{}, 1, 10),
+		"length":     digits(newMACKey(key), "0123456789abcdefghijklmnop", Salt{}, 1, 9),
 	} {
 		if other == base || other == base[1:] {
 			t.Errorf("another %s makes the same code", name)

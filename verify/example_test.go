@@ -33,7 +33,7 @@ type rows struct {
 
 func (r *rows) Subject(k verify.SubjectKey) (*verify.Subject, error) { return r.subjects[k], nil }
 func (r *rows) Verification(id string) (*verify.Verification, error) { return r.verifications[id], nil }
-func (r *rows) Limit(verify.LimitKey) (int64, error)                 { return 0, nil }
+func (r *rows) Counters(verify.Place) (verify.Counters, error)       { return nil, nil }
 func (r *rows) Idem(verify.MAC) (*verify.IdemRow, error)             { return nil, nil }
 func (r *rows) Due(context.Context, int) ([]string, error)           { return nil, nil }
 func (r *rows) Purge(context.Context, time.Time, int) (int, error)   { return 0, nil }

@@ -37,10 +37,10 @@ type Keyring struct {
 // subkeys are HKDF-SHA-256 outputs, one for each purpose, so that no two uses
 // share a key.
 type subkeys struct {
-	id                           string
-	code, seal                   []byte
-	number, session, limit, idem *macKey
-	custom                       *macKey // of codes that callers make
+	id                                 string
+	seal                               []byte
+	code, number, session, limit, idem *macKey
+	custom                             *macKey // of codes that callers make
 }
 
 // NewKeyring makes a keyring; the first key is the current one.
@@ -82,7 +82,7 @@ func validKeyID(id string) bool {
 func deriveSubkeys(k ServerKey) (*subkeys, error) {
 	s := &subkeys{id: k.ID}
 	for purpose, use := range map[string]func(key []byte){
-		"code":    func(key []byte) { s.code = key },
+		"code":    func(key []byte) { s.code = newMACKey(key) },
 		"seal":    func(key []byte) { s.seal = key },
 		"number":  func(key []byte) { s.number = newMACKey(key) },
 		"session": func(key []byte) { s.session = newMACKey(key) },
@@ -120,13 +120,20 @@ func newMACKey(key []byte) *macKey {
 
 // mac is an HMAC over length-prefixed parts: no two lists of parts are alike.
 func (k *macKey) mac(parts ...string) MAC {
+	return k.sum(func(b []byte) []byte {
+		for _, p := range parts {
+			b = binary.BigEndian.AppendUint32(b, uint32(len(p))) // #nosec G115 -- parts are bounded requests
+			b = append(b, p...)
+		}
+		return b
+	})
+}
+
+// sum is the HMAC of what is appended.
+func (k *macKey) sum(what func(b []byte) []byte) MAC {
 	s := k.states.Get().(*macState)
 	defer k.states.Put(s)
-	s.in = s.in[:0]
-	for _, p := range parts {
-		s.in = binary.BigEndian.AppendUint32(s.in, uint32(len(p))) // #nosec G115 -- parts are bounded requests
-		s.in = append(s.in, p...)
-	}
+	s.in = what(s.in[:0])
 	s.h.Reset()
 	s.h.Write(s.in)
 	s.out = s.h.Sum(s.out[:0])
@@ -155,9 +162,7 @@ func (r *Keyring) session(app, session string, usage sms.UsageType) MAC {
 func (k *subkeys) place(thing string) MAC { return k.limit.mac("place", thing) }
 
 // limitKey names a limit's counter of the thing at a place, for one app or, where
-// app is empty, for all. Half of it is the place, so that the counters of one
-// number are neighbours: a start that charges four of them writes one page of a
-// store, not four.
+// app is empty, for all.
 func (k *subkeys) limitKey(limit Limit, app string, place MAC) (key LimitKey) {
 	own := k.limit.mac("limit", limit.Name, app, string(place[:]))
 	copy(key[:], place[:len(key)/2])

@@ -11,9 +11,8 @@ type Limit struct {
 	Every time.Duration
 }
 
-// LimitKey names a limit's counter: an HMAC of what it counts, and one of that
-// and the limit's name, 8 bytes each. Keys of several limits never meet, and
-// those that count one thing begin alike.
+// LimitKey names a limit's counter: its Place, and an HMAC of that and the
+// limit's name, 8 bytes each. Keys of several limits never meet.
 type LimitKey [16]byte
 
 // guardLife is the longest time that a guard stands.
@@ -33,9 +32,9 @@ type Charge struct {
 	At time.Time
 }
 
-// LimitRow is a counter to save. Value is microseconds since 1970 for a limit
-// with a period and for a guard, day<<32|count for one that counts by days. A row is
-// worthless from ExpiresAt on.
+// LimitRow is a counter. Value is microseconds since 1970 for a limit
+// with a period and for a guard, day<<32|count for one that counts by days. It is
+// worthless from ExpiresAt on; a Value of zero is none.
 type LimitRow struct {
 	Key       LimitKey
 	Value     int64

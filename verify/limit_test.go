@@ -197,7 +197,7 @@ func TestLimitWithManyCallers(t *testing.T) {
 		t.Errorf("%d passed, want 17", passed.Load())
 	}
 	// The refusals by one limit took nothing from the other.
-	if got := store.limits[LimitKey{2}].Value & 0xffffffff; got != 17 {
+	if got := store.counter(LimitKey{2}) & 0xffffffff; got != 17 {
 		t.Errorf("the other limit counted %d, want 17", got)
 	}
 }

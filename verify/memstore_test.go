@@ -22,7 +22,7 @@ type memStore struct {
 	after         func(Op) error // called after each commit, or nil: the answer that is lost
 	subjects      map[SubjectKey][]byte
 	verifications map[string]memVerification
-	limits        map[LimitKey]LimitRow
+	counters      map[Place]Counters
 	idems         map[MAC][]byte
 }
 
@@ -36,7 +36,7 @@ var _ Store = (*memStore)(nil)
 func newMemStore(now func() time.Time) *memStore {
 	return &memStore{
 		now: now, subjects: map[SubjectKey][]byte{}, verifications: map[string]memVerification{},
-		limits: map[LimitKey]LimitRow{}, idems: map[MAC][]byte{},
+		counters: map[Place]Counters{}, idems: map[MAC][]byte{},
 	}
 }
 
@@ -54,7 +54,7 @@ func (m *memStore) Do(ctx context.Context, op Op) (any, error) {
 	b := NewBatch(m.now(), memRows{m})
 	result, err := b.Apply(op)
 	if err != nil {
-		if len(b.Changes().Verifications)+len(b.Changes().Subjects)+len(b.Changes().Limits)+len(b.Changes().Idems) > 0 {
+		if len(b.Changes().Verifications)+len(b.Changes().Subjects)+len(b.Changes().Counters)+len(b.Changes().Idems) > 0 {
 			return nil, fmt.Errorf("an operation that failed left changes: %w", err)
 		}
 		return nil, err
@@ -90,8 +90,8 @@ func (m *memStore) save(c Changes) {
 	for _, v := range c.Verifications {
 		m.verifications[v.ID] = memVerification{mustJSON(v), v.To}
 	}
-	for _, l := range c.Limits {
-		m.limits[l.Key] = l
+	for _, e := range c.Counters {
+		m.counters[e.Place] = slices.Clone(e.Counters)
 	}
 	for _, i := range c.Idems {
 		m.idems[i.Key] = mustJSON(i.IdemRow)
@@ -167,7 +167,11 @@ func (r memRows) Verification(id string) (*Verification, error) {
 	return readJSON(row.data, &Verification{ID: id, To: row.to})
 }
 
-func (r memRows) Limit(k LimitKey) (int64, error) { return r.m.limits[k].Value, nil }
+func (r memRows) Counters(p Place) (Counters, error) {
+	return ReadCounters(slices.Clone(r.m.counters[p]))
+}
+
+func (m *memStore) counter(k LimitKey) int64 { return m.counters[k.Place()].Value(k) }
 
 func (r memRows) Idem(k MAC) (*IdemRow, error) { return readJSON(r.m.idems[k], &IdemRow{}) }
 

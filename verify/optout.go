@@ -14,7 +14,8 @@ import (
 // Whoever answers STOP gets no more texts from that sender, and each try costs a
 // request that the provider refuses. So an opt-out is remembered, for one
 // connector and number, and after a day tried again: the provider is who knows.
-// It is a row among the limits, a guard, taken in the transaction of the send.
+// It stands among the counters of the number, as a guard, taken in the transaction of
+// the send.
 
 // LimitOptedOut is the guard's name.
 const LimitOptedOut = "opted_out"

@@ -122,7 +122,7 @@ func TestCrashedSend(t *testing.T) {
 				dying.after = func(op Op) error {
 					if saved == nil && op.ID == "" { // what stood on the disk when the process died
 						saved = newMemStore(time.Now)
-						saved.subjects, saved.verifications, saved.limits, saved.idems = cloneMaps(dying)
+						saved.subjects, saved.verifications, saved.counters, saved.idems = cloneMaps(dying)
 					}
 					return nil
 				}
@@ -156,21 +156,21 @@ func TestCrashedSend(t *testing.T) {
 	}
 }
 
-func cloneMaps(m *memStore) (map[SubjectKey][]byte, map[string]memVerification, map[LimitKey]LimitRow, map[MAC][]byte) {
-	subjects, verifications, limits, idems := map[SubjectKey][]byte{}, map[string]memVerification{}, map[LimitKey]LimitRow{}, map[MAC][]byte{}
+func cloneMaps(m *memStore) (map[SubjectKey][]byte, map[string]memVerification, map[Place]Counters, map[MAC][]byte) {
+	subjects, verifications, counters, idems := map[SubjectKey][]byte{}, map[string]memVerification{}, map[Place]Counters{}, map[MAC][]byte{}
 	for k, v := range m.subjects {
 		subjects[k] = slices.Clone(v)
 	}
 	for k, v := range m.verifications {
 		verifications[k] = v
 	}
-	for k, v := range m.limits {
-		limits[k] = v
+	for k, v := range m.counters {
+		counters[k] = slices.Clone(v)
 	}
 	for k, v := range m.idems {
 		idems[k] = slices.Clone(v)
 	}
-	return subjects, verifications, limits, idems
+	return subjects, verifications, counters, idems
 }
 
 // Without callbacks the provider is asked, less and less often.

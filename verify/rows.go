@@ -34,16 +34,16 @@ func (b *Batch) verification(id string) (*Verification, error) {
 	return v, nil
 }
 
-func (b *Batch) limit(k LimitKey) (int64, error) {
-	if e, ok := b.limits[k]; ok {
-		return e.row.Value, nil
+func (b *Batch) countersAt(p Place) (Counters, error) {
+	if e, ok := b.counters[p]; ok {
+		return e.row, nil
 	}
-	value, err := b.rows.Limit(k)
+	c, err := b.rows.Counters(p)
 	if err != nil {
-		return 0, storeError(err)
+		return nil, storeError(err)
 	}
-	b.limits[k] = entry[LimitRow]{row: LimitRow{Key: k, Value: value}}
-	return value, nil
+	b.counters[p] = entry[Counters]{row: c}
+	return c, nil
 }
 
 func (b *Batch) idem(k MAC) (*IdemRow, error) {

@@ -167,8 +167,8 @@ func TestOutcomeSurvivesAStumblingStore(t *testing.T) {
 				if tc.want == connector.StatusSending && !strings.Contains(b.logs.String(), "send outcome not recorded") {
 					t.Errorf("the operator was not told: %s", b.logs)
 				}
-				for _, l := range b.store.limits { // given back once, however often it was tried
-					if count := l.Value & 0xffffffff; tc.want == connector.StatusRejected && count != 0 {
+				for _, c := range b.charges(testApp, request(t).To, testIP) { // given back once, however often it was tried
+					if count := b.store.counter(c.Key) & 0xffffffff; tc.want == connector.StatusRejected && count != 0 {
 						t.Errorf("the limit counts %d, want 0", count)
 					}
 				}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"time"
 
@@ -62,7 +61,7 @@ func (s *Service) Start(ctx context.Context, r StartRequest) (Started, error) {
 	subject := s.keys.Subject(o.App, o.To)
 	session := s.keys.session(o.App, o.Session, o.Usage)
 	result, err := s.do(ctx, o.App, Op{
-		Idem: o.Idem, Subject: subject, Session: session,
+		Idem: o.Idem, Subject: subject, Session: session, Places: places(o.charges),
 		Decide: func(now time.Time, sub *Subject, v *Verification) (Decision, error) {
 			return s.decideStart(o, session, now, sub, v)
 		},
@@ -116,7 +115,7 @@ func (s *Service) decideJoin(o *order, now time.Time, sub *Subject, v *Verificat
 // as the send may be under way.
 func (s *Service) decided(sub *Subject, v *Verification, b begun, charges []Charge) Decision {
 	if !v.Test {
-		charges = append(slices.Clip(charges), s.optOutGuard(b.send.Connector, v.To))
+		charges = append(charges, s.optOutGuard(b.send.Connector, v.To)) // chargesFrom has left it room; another run writes it anew
 	}
 	return Decision{
 		Result: &b, Verification: v, Subject: sub, Charges: charges,

@@ -46,6 +46,9 @@ type Op struct {
 	// what the service does of its own accord.
 	App    string
 	AnyApp bool
+	// Places are those whose counters Decide will charge, as far as the caller
+	// knows: a store may read them along with the rest.
+	Places []Place
 	// Decide is the operation itself. It does no I/O and may run again: only
 	// the last run's decision counts. It must not keep or change what it is
 	// handed, but for the two records, which are its own copies. v is nil when
@@ -68,7 +71,7 @@ type Decision struct {
 	Charges []Charge
 	// Refunds are put back, for a text that was refused.
 	Refunds []Charge
-	// Clear forgets limits; Set writes rows of their table as they are.
+	// Clear forgets limits; Set writes counters as they are.
 	Clear []LimitKey
 	Set   []LimitRow
 	// Idem is what a repetition of the operation is to learn.
@@ -124,7 +127,7 @@ type Replayed struct {
 type Rows interface {
 	Subject(k SubjectKey) (s *Subject, err error)        // nil when there is none
 	Verification(id string) (v *Verification, err error) // nil when there is none
-	Limit(k LimitKey) (value int64, err error)           // 0 when there is none
+	Counters(p Place) (c Counters, err error)            // nil when there are none
 	Idem(k MAC) (r *IdemRow, err error)                  // nil when there is none
 }
 
@@ -132,8 +135,14 @@ type Rows interface {
 type Changes struct {
 	Subjects      []*Subject
 	Verifications []*Verification
-	Limits        []LimitRow
+	Counters      []CountersEntry
 	Idems         []IdemEntry
+}
+
+// CountersEntry are the counters of a place to save; empty ones are deleted.
+type CountersEntry struct {
+	Place Place
+	Counters
 }
 
 // IdemEntry is an idempotency key to save.

@@ -21,13 +21,27 @@ type account struct {
 	wrong                          int // wrong codes that were counted
 	canceled                       bool
 	lostRight, lostWrong, lostStop int
+	// open says that what was asked and not answered may be under way still.
+	open bool
 }
 
+// lose takes it into account that a call had no answer. One that a replica
+// gives up, and lives on, may happen later.
+func (a *account) lose(got answer) {
+	a.open = a.open || got.status == http.StatusServiceUnavailable
+}
+
+// unsure is whether the verification may have ended by a call that was not
+// answered; compare finds out.
+func (a *account) unsure() bool { return a.lostRight > 0 || a.lostStop > 0 }
+
 // touch does something to a verification that its caller has to itself.
-func (c *crash) touch(v *server, chance *rand.Rand, a *account) (alive bool) {
+func (c *crash) touch(v *client, chance *rand.Rand, a *account) (alive bool) {
 	open := a.valid == 0 && !a.canceled
 	n := chance.IntN(12)
 	switch {
+	case a.unsure():
+		return true
 	case n < 3 && open:
 		return c.resend(v, a)
 	case !c.readCode(a):
@@ -43,7 +57,7 @@ func (c *crash) touch(v *server, chance *rand.Rand, a *account) (alive bool) {
 }
 
 // resend asks for another text, which may not be due yet.
-func (c *crash) resend(v *server, a *account) bool {
+func (c *crash) resend(v *client, a *account) bool {
 	got, err := v.resend(a.id)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,7 +96,7 @@ func (c *crash) readCode(a *account) bool {
 }
 
 // right gives the right code twice at once.
-func (c *crash) right(v *server, a *account) bool {
+func (c *crash) right(v *client, a *account) bool {
 	var got [2]answer
 	var errs [2]error
 	var both sync.WaitGroup
@@ -95,6 +109,7 @@ func (c *crash) right(v *server, a *account) bool {
 		switch {
 		case errs[i] != nil:
 			lost++
+			a.lose(got[i])
 		case got[i].status != http.StatusOK:
 			c.t.Errorf("check: %d %s", got[i].status, got[i].Code)
 		case got[i].Valid:
@@ -122,7 +137,7 @@ func (c *crash) right(v *server, a *account) bool {
 	return lost == 0
 }
 
-func (c *crash) guess(v *server, a *account) bool {
+func (c *crash) guess(v *client, a *account) bool {
 	got, err := v.check(a.id, wrongCode(a.code))
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,6 +145,7 @@ func (c *crash) guess(v *server, a *account) bool {
 	case err != nil:
 		c.counts.lost++
 		a.lostWrong++
+		a.lose(got)
 		return false
 	case got.status != http.StatusOK || got.Valid:
 		c.t.Errorf("a wrong code: %d %s, valid: %t", got.status, got.Code, got.Valid)
@@ -140,7 +156,7 @@ func (c *crash) guess(v *server, a *account) bool {
 	return true
 }
 
-func (c *crash) cancel(v *server, a *account) bool {
+func (c *crash) cancel(v *client, a *account) bool {
 	got, err := v.cancel(a.id)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -148,6 +164,7 @@ func (c *crash) cancel(v *server, a *account) bool {
 	case err != nil:
 		c.counts.lost++
 		a.lostStop++
+		a.lose(got)
 		return false
 	case got.status != http.StatusOK || got.Status != "canceled":
 		c.t.Errorf("cancel: %d %v %s", got.status, got.Status, got.Code)
@@ -158,7 +175,7 @@ func (c *crash) cancel(v *server, a *account) bool {
 	return true
 }
 
-func (c *crash) compare(v *server, a *account, use bool) {
+func (c *crash) compare(v *client, a *account, use bool) {
 	got, err := v.get(a.id)
 	if err != nil || got.status != http.StatusOK {
 		c.t.Errorf("%s was answered and is lost: %d %s %v", a.id, got.status, got.Code, err)
@@ -168,11 +185,14 @@ func (c *crash) compare(v *server, a *account, use bool) {
 	if fault := a.fault(status, got.AttemptsLeft); fault != "" {
 		c.t.Errorf("%s: %s: it is %s with %d attempts left; told: %+v", a.id, fault, status, got.AttemptsLeft, *a)
 	}
+	if a.open {
+		return
+	}
 	// What was not known is known now.
 	if status == "canceled" && !a.canceled {
 		a.canceled = true
 	}
-	a.wrong, a.lostWrong, a.lostStop = max(a.wrong, min(a.wrong+a.lostWrong, crashChecks-got.AttemptsLeft)), 0, 0
+	a.wrong, a.lostWrong, a.lostStop = max(a.wrong, min(a.wrong+a.lostWrong, wrongOf(status, got.AttemptsLeft))), 0, 0
 	if status == "approved" && a.valid == 0 {
 		a.valid = 1 // by a check whose answer was lost
 	}
@@ -184,7 +204,7 @@ func (c *crash) compare(v *server, a *account, use bool) {
 
 // fault says what contradicts the callers' account, or nothing.
 func (a *account) fault(status string, left int) string {
-	used := crashChecks - left
+	wrong := wrongOf(status, left)
 	switch {
 	case a.canceled && status != "canceled":
 		return "a cancellation was lost"
@@ -197,12 +217,17 @@ func (a *account) fault(status string, left int) string {
 	case status != "pending" && status != "approved" && status != "canceled":
 		return "it ended by itself"
 	}
-	right := 0
-	if status == "approved" {
-		right = 1
-	}
-	if used < a.wrong+right || used > a.wrong+a.lostWrong+right {
+	if wrong < a.wrong || wrong > a.wrong+a.lostWrong {
 		return "its checks were miscounted"
 	}
 	return ""
+}
+
+// wrongOf is how many checks were not the one that was right.
+func wrongOf(status string, left int) int {
+	used := crashChecks - left
+	if status == "approved" {
+		used--
+	}
+	return used
 }

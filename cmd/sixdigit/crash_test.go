@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/sixdigit/sixdigit/twiliosim"
-	"github.com/sixdigit/sixdigit/verify"
 )
 
 const (
@@ -19,12 +18,15 @@ const (
 	crashCallers = 16
 	crashChecks  = 5 // that a verification allows
 	crashMaxLoad = 700 * time.Millisecond
-	crashLoses   = 0.05 // of the answers of the simulator get lost
+	crashPause   = 10 * time.Millisecond // of a caller who was not answered, and goes on
+	crashLoses   = 0.05                  // of the answers of the simulator get lost
 
 	crashTimeout = time.Second
 	crashConfig  = `send: {timeout: 1s, retry_rate: 1000}
 code: {life: 1h, resend_waits: [200ms]}
 `
+	// crashPatience is what a short run gives the program to decide of its texts.
+	crashPatience = 10 * time.Second
 	// crashLag is how far the lists are behind at times, for seconds that prove
 	// nothing, and in the end of a long run, for long enough to prove a text absent.
 	crashLag, crashLongLag = 3 * time.Second, 25 * time.Second
@@ -33,19 +35,32 @@ code: {life: 1h, resend_waits: [200ms]}
 // crash is a service that is killed again and again.
 type crash struct {
 	*site
+	fleet   *fleet
 	numbers numbers
 	seed    uint64
 	rounds  int
+	// replicas are processes: one on its data folder, or several on a database.
+	replicas int
 	// long is a run that waits, in the end, for the leases of what was under way
-	// at a kill; a short one uses no faults that leave an answered call to its lease.
+	// at a kill; a short one uses no faults that leave many answered calls to theirs.
 	long bool
 
 	mu       sync.Mutex
 	accounts []*account
 	messages []*account
-	// orphans are the numbers of starts and messages that nobody was answered for.
+	// orphans are the numbers of starts and messages that nobody was answered for;
+	// unheard are those of them that can be asked for again.
 	orphans []string
-	counts  struct{ starts, unsure, lostStarts, resends, valid, repeated, wrong, lost, canceled int }
+	unheard []unheard
+	counts  struct{ starts, unsure, lostStarts, lostKeys, heard, resends, valid, repeated, wrong, lost, canceled int }
+}
+
+// unheard is a start or a message whose caller was not answered, and can ask
+// again.
+type unheard struct {
+	account *account
+	path    string
+	ask     func() (answer, error)
 }
 
 // TestCrash kills the program under load, again and again on one data folder,
@@ -54,38 +69,57 @@ type crash struct {
 // tells of went out, once.
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	c := newCrash(t)
+	newCrash(t, 1, "").run()
+}
+
+// TestCrashPostgres does the same to three replicas on one database. Now one of
+// them is killed, now two, now all, and the callers go on: most of them as a
+// client should, which makes a call again, with the same Idempotency-Key, when
+// it has no answer. Callbacks too come by way of the round-robin.
+func TestCrashPostgres(t *testing.T) {
+	t.Parallel()
+	newCrash(t, 3, database(t).Database(t)).run()
+}
+
+func (c *crash) run() {
+	t := c.t
 	chance := rand.New(rand.NewPCG(c.seed, 0))
 	last, checked := 0, 0 // where the accounts of the last two rounds begin
+	c.fleet = newFleet(c.site, c.replicas)
 	for round := range c.rounds {
-		v := c.serve()
-		c.examine(v, chance, c.accounts[last:], 0.3)
-		c.examine(v, chance, c.some(chance, 200), 0.1)
+		c.fleet.up(chance)
+		c.examine(chance, c.accounts[last:], 0.3)
+		c.examine(chance, c.some(chance, 200), 0.1)
 		c.must(c.sim.SetFaults(c.faults(round)))
 		last, checked = checked, len(c.accounts)
-		c.load(v, round, c.accounts[last:], time.Duration(chance.Int64N(int64(crashMaxLoad))))
+		c.load(round, c.accounts[last:], chance)
 		if t.Failed() {
 			t.Fatalf("in round %d", round)
 		}
 	}
 	killed := time.Now()
-	v := c.serve()
-	c.reckon(v, killed)
-	c.examine(v, chance, c.accounts, 1)
-	if err := v.stop(); err != nil {
-		t.Errorf("in the end, asked to stop: %v\n%s", err, v.log)
-	}
-	n := c.counts
-	t.Logf("%d kills; %d starts answered and found, %d unanswered; codes: %d accepted once, %d of them given again and refused, 0 accepted twice; "+
+	c.fleet.up(chance)
+	c.reckon(killed)
+	c.examine(chance, c.accounts, 1)
+	c.fleet.stop()
+	n, seen := c.counts, c.fleet.plain.seen
+	t.Logf("%d rounds, %d kills; %d starts answered and found, %d unanswered; codes: %d accepted once, %d of them given again and refused, 0 accepted twice; "+
 		"%d wrong codes counted, %d canceled; %d calls in flight at a kill",
-		c.rounds, n.starts, n.lostStarts, n.valid, n.repeated, n.wrong, n.canceled, n.lost)
+		c.rounds, c.fleet.kills, n.starts, n.lostStarts, n.valid, n.repeated, n.wrong, n.canceled, n.lost)
 	if n.starts < 20*c.rounds || n.valid == 0 || n.lost == 0 || n.unsure == 0 || n.resends == 0 || len(c.messages) == 0 {
 		t.Errorf("that is no load: the test shows nothing: %+v, %d messages", n, len(c.messages))
 	}
+	if c.replicas > 1 {
+		t.Logf("calls with a key: %d requests made again, %d told that the first one is not over, %d answered 503; starts and messages without an answer then: %d, answered in the end: %d",
+			seen.again.Load(), seen.inFlight.Load(), seen.busy.Load(), n.lostKeys, n.heard)
+		if seen.again.Load() == 0 || c.fleet.kills < c.rounds {
+			t.Error("no call had to be made again: the test shows nothing")
+		}
+	}
 }
 
-func newCrash(t *testing.T) *crash {
-	c := &crash{seed: rand.Uint64(), rounds: crashRounds}
+func newCrash(t *testing.T, replicas int, database string) *crash {
+	c := &crash{replicas: replicas, seed: rand.Uint64(), rounds: crashRounds}
 	if n, err := strconv.Atoi(os.Getenv("SIXDIGIT_CRASH_ROUNDS")); err == nil {
 		c.rounds, c.long = n, true
 	}
@@ -94,7 +128,7 @@ func newCrash(t *testing.T) *crash {
 	}
 	t.Logf("SIXDIGIT_CRASH_SEED=%d", c.seed)
 	c.site = newSiteWith(t, siteOptions{
-		more: crashConfig, callbacks: true,
+		more: crashConfig, callbacks: true, database: database,
 		sim: twiliosim.Options{Step: 10 * time.Millisecond, MaxMessages: 1_000_000, Seed: c.seed | 1},
 	})
 	return c
@@ -124,10 +158,12 @@ func (c *crash) must(err error) {
 	}
 }
 
-// load has callers call until the program is killed under them. Each has some
-// accounts of the round before to itself.
-func (c *crash) load(v *server, round int, older []*account, span time.Duration) {
+// load has callers call until the program is killed under them; with replicas,
+// until all is over. Each has some accounts of the round before to itself.
+func (c *crash) load(round int, older []*account, chance *rand.Rand) {
 	var callers sync.WaitGroup
+	over := make(chan struct{})
+	plain, insistent := c.fleet.plain, c.fleet.insistent
 	for i := range crashCallers {
 		callers.Go(func() {
 			chance := rand.New(rand.NewPCG(c.seed, uint64(round)<<16|uint64(i)+1))
@@ -135,7 +171,19 @@ func (c *crash) load(v *server, round int, older []*account, span time.Duration)
 			for j := i; j < len(older); j += crashCallers {
 				mine = append(mine, older[j])
 			}
-			for alive := true; alive; {
+			for alive := true; alive || c.replicas > 1; {
+				if !alive {
+					<-time.After(crashPause)
+				}
+				select {
+				case <-over:
+					return
+				default:
+				}
+				v := insistent
+				if chance.IntN(3) == 0 {
+					v = plain
+				}
 				switch n := chance.IntN(12); {
 				case len(mine) == 0, n < 4:
 					mine, alive = c.start(v, mine)
@@ -147,18 +195,38 @@ func (c *crash) load(v *server, round int, older []*account, span time.Duration)
 			}
 		})
 	}
-	life := time.NewTimer(span)
-	defer life.Stop()
-	select {
-	case <-life.C:
-	case <-v.ended:
-		c.t.Errorf("the program ended by itself: %v\n%s", v.err, v.log)
-	}
-	v.kill()
+	c.strike(round, chance)
+	close(over)
 	callers.Wait()
 }
 
-func (c *crash) start(v *server, mine []*account) ([]*account, bool) {
+// strike kills the program at a random moment: of replicas one, two, or all, at
+// once or one soon after the other. The others go on, until those that were
+// killed come back.
+func (c *crash) strike(round int, chance *rand.Rand) {
+	wait := func(atMost time.Duration) { <-time.After(time.Duration(chance.Int64N(int64(atMost)))) }
+	wait(crashMaxLoad)
+	c.fleet.alive()
+	victims := c.fleet.draw(chance, []int{1, 2, 1, 3, 1, 2}[round%6])
+	if together := chance.IntN(2) == 0; together {
+		c.fleet.kill(victims...)
+	} else {
+		for _, i := range victims {
+			wait(crashMaxLoad / 10)
+			c.fleet.kill(i)
+		}
+	}
+	if c.replicas == 1 {
+		return
+	}
+	if len(victims) < c.replicas {
+		wait(crashMaxLoad / 2)
+	}
+	c.fleet.up(chance)
+	wait(crashMaxLoad / 4)
+}
+
+func (c *crash) start(v *client, mine []*account) ([]*account, bool) {
 	a := &account{number: c.numbers.draw(), texts: 1}
 	got, err := v.start(a.number)
 	c.mu.Lock()
@@ -172,7 +240,7 @@ func (c *crash) start(v *server, mine []*account) ([]*account, bool) {
 }
 
 // text has a message sent with a code that the caller made.
-func (c *crash) text(v *server, chance *rand.Rand) bool {
+func (c *crash) text(v *client, chance *rand.Rand) bool {
 	a := &account{number: c.numbers.draw(), texts: 1, code: fmt.Sprintf("%06d", chance.IntN(1_000_000))}
 	got, err := v.message(a.number, a.code)
 	c.mu.Lock()
@@ -187,6 +255,9 @@ func (c *crash) text(v *server, chance *rand.Rand) bool {
 // answered takes the answer to a start or a message into the account.
 func (c *crash) answered(a *account, path string, got answer, err error) bool {
 	switch {
+	case err != nil && got.ask != nil:
+		c.unheard = append(c.unheard, unheard{a, path, got.ask})
+		return false
 	case err != nil:
 		c.counts.lostStarts++
 		c.orphans = append(c.orphans, a.number)
@@ -216,7 +287,7 @@ func (c *crash) some(chance *rand.Rand, n int) []*account {
 // examine compares what the callers were told with what the program knows now,
 // and gives the right code of a share of the verifications: once it passes, if it
 // has not before, and then never again.
-func (c *crash) examine(v *server, chance *rand.Rand, accounts []*account, share float64) {
+func (c *crash) examine(chance *rand.Rand, accounts []*account, share float64) {
 	seen := map[*account]bool{}
 	var use []bool
 	var once []*account
@@ -226,86 +297,5 @@ func (c *crash) examine(v *server, chance *rand.Rand, accounts []*account, share
 			once, use = append(once, a), append(use, chance.Float64() < share)
 		}
 	}
-	each(len(once), func(i int) { c.compare(v, once[i], use[i]) })
-}
-
-// reckon waits until nothing is owed and compares what the program says of its
-// texts with those that were taken.
-func (c *crash) reckon(v *server, killed time.Time) {
-	accounts := map[string]*account{}
-	var paths []string
-	for _, list := range [][]*account{c.accounts, c.messages} {
-		for _, a := range list {
-			accounts[a.path] = a
-			paths = append(paths, a.path)
-		}
-	}
-	owed, owedOrphans := owedAny, owedAny
-	if c.long {
-		c.must(c.sim.SetFaults(twiliosim.Faults{ListLagMS: int(crashLongLag.Milliseconds())}))
-	} else {
-		c.sim.ClearFaults()
-		owed = func(path string, got answer) bool { return accounts[path].lostTexts == 0 && owedAny(path, got) }
-		owedOrphans = func(string, answer) bool { return false }
-	}
-	const bound = 3 * time.Minute
-	found := v.settle(paths, bound, owed)
-	if c.long {
-		// What nobody was answered for shows in the ledger alone, and it may be a
-		// lease and two looks before it does.
-		over := killed.Add(2*crashTimeout + verify.LeaseSlack + absence + 10*time.Second)
-		<-time.After(time.Until(over))
-	}
-	orphaned := c.orphaned(v, bound, owedOrphans)
-	l := c.ledger()
-	var told tally
-	for path, got := range found {
-		a := accounts[path]
-		told.add(c.t, got, a.texts+a.lostTexts, l)
-	}
-	c.t.Logf("acknowledged: %d records; texts %d; second texts %d; lost %d; excused %d; reported as failed, and never posted: %d; left to their leases: %d",
-		told.records, told.texts, told.second, told.lost, len(told.excused), told.failures, told.open)
-	c.t.Logf("never acknowledged: %d calls; records with a text %d; texts %d; second texts %d; lost %d; excused %d; left to their leases: %d",
-		len(c.orphans), orphaned.records, orphaned.texts, orphaned.second, orphaned.lost, len(orphaned.excused), orphaned.open)
-	for _, got := range append(told.silent, orphaned.silent...) {
-		// Only who canceled it, or gave its code, had no use for a text any more.
-		if got.Status == "pending" || got.Status == "failed" {
-			c.t.Errorf("nothing is sent of %s any more: %+v", got.ID, got.Sends)
-		}
-	}
-	for _, f := range append(told.failed, orphaned.failed...) {
-		c.t.Logf("never posted: %s", f)
-	}
-	for _, e := range append(told.excused, orphaned.excused...) {
-		c.t.Logf("excused: %s", e)
-	}
-	if open := told.open + orphaned.open; c.long && open > 0 {
-		c.t.Errorf("%d sends are undecided", open)
-	}
-}
-
-// orphaned compares the records that nobody was told of, as far as a text of
-// theirs was taken.
-func (c *crash) orphaned(v *server, bound time.Duration, owed func(string, answer) bool) (y tally) {
-	l := c.ledger()
-	seen := map[string]bool{}
-	var paths []string
-	for _, number := range c.orphans {
-		for _, e := range l.to[number] {
-			path := verificationsPath + parentOf(sendOf(e))
-			if got, err := v.call(http.MethodGet, path, ""); err == nil && got.status == http.StatusNotFound {
-				path = messagesPath + parentOf(sendOf(e))
-			}
-			if !seen[path] {
-				seen[path] = true
-				paths = append(paths, path)
-			}
-		}
-	}
-	found := v.settle(paths, bound, owed)
-	l = c.ledger()
-	for _, got := range found {
-		y.add(c.t, got, 1, l)
-	}
-	return y
+	each(len(once), func(i int) { c.compare(c.fleet.insistent, once[i], use[i]) })
 }

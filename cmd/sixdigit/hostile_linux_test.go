@@ -326,7 +326,7 @@ func TestStopUnderLoad(t *testing.T) {
 	}
 	again := s.serve()
 	for _, a := range c.accounts {
-		c.compare(again, a, true)
+		c.compare(&again.client, a, true)
 	}
 	if err := again.stop(); err != nil {
 		t.Error(err)

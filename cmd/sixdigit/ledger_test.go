@@ -133,18 +133,18 @@ func (y *tally) add(t *testing.T, got answer, asked int, l ledger) {
 
 // settle asks for records until nothing is owed of any, and returns them all. It
 // fails the test when that takes longer than the bound.
-func (v *server) settle(paths []string, bound time.Duration, owed func(path string, got answer) bool) map[string]answer {
-	v.site.t.Helper()
+func (c *client) settle(paths []string, bound time.Duration, owed func(path string, got answer) bool) map[string]answer {
+	c.t.Helper()
 	var mu sync.Mutex
 	all := make(map[string]answer, len(paths))
 	for deadline := time.Now().Add(bound); ; {
 		var rest []string
 		each(len(paths), func(i int) {
-			got, err := v.call(http.MethodGet, paths[i], "")
+			got, err := c.call(http.MethodGet, paths[i], "")
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil || got.status != http.StatusOK {
-				v.site.t.Errorf("%s cannot be found: %d %s %v", paths[i], got.status, got.Code, err)
+				c.t.Errorf("%s cannot be found: %d %s %v", paths[i], got.status, got.Code, err)
 				return
 			}
 			all[paths[i]] = got
@@ -157,7 +157,7 @@ func (v *server) settle(paths []string, bound time.Duration, owed func(path stri
 		}
 		if time.Now().After(deadline) {
 			slices.SortFunc(rest, cmp.Compare[string])
-			v.site.t.Errorf("after %s something is still owed of %d records, such as %+v", bound, len(rest), all[rest[0]])
+			c.t.Errorf("after %s something is still owed of %d records, such as %+v", bound, len(rest), all[rest[0]])
 			return all
 		}
 		paths = rest

@@ -4,13 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,13 +45,13 @@ var program = sync.OnceValues(func() (string, error) {
 
 // server is the program, serving.
 type server struct {
-	site         *site
-	cmd          *exec.Cmd
-	url, private string
-	http         *http.Client
-	log          *bytes.Buffer // standard error; for when the program has ended
-	ended        chan struct{}
-	err          error // of the process, once ended is closed
+	client  // of the process itself
+	site    *site
+	cmd     *exec.Cmd
+	private string
+	log     *bytes.Buffer // standard error; for when the program has ended
+	ended   chan struct{}
+	err     error // of the process, once ended is closed
 }
 
 // serve starts the program and waits until it answers.
@@ -73,7 +69,19 @@ var answersOn = regexp.MustCompile(`answers on (\S+); health and metrics on (\S+
 // tryServe is serve for a program that may refuse to: the error has what it said.
 func (s *site) tryServe(as *syscall.SysProcAttr) (*server, error) {
 	s.t.Helper()
+	v, err := s.launch(as)
+	if err == nil && s.front != nil {
+		s.front.Lead(s.t, v.url)
+	}
+	return v, err
+}
+
+// launch starts the program with more in its environment, and waits until it
+// answers.
+func (s *site) launch(as *syscall.SysProcAttr, env ...string) (*server, error) {
+	s.t.Helper()
 	v := &server{site: s, cmd: s.command("serve", "--config", s.config), log: &bytes.Buffer{}, ended: make(chan struct{})}
+	v.cmd.Env = append(v.cmd.Env, env...)
 	v.cmd.SysProcAttr = as
 	v.cmd.Stderr = v.log
 	out, in, err := os.Pipe() // ours: Wait would close cmd's own before all is read
@@ -97,16 +105,7 @@ func (s *site) tryServe(as *syscall.SysProcAttr) (*server, error) {
 		v.kill()
 		return nil, fmt.Errorf("serve: %w, printed %q\n%s", v.err, line, v.log)
 	}
-	v.url, v.private = found[1], found[2]
-	if s.front != nil {
-		back, err := url.Parse(v.url)
-		if err != nil {
-			v.kill()
-			return nil, err
-		}
-		s.front.back.Store(back)
-	}
-	v.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 10_000}}
+	v.client, v.private = newClient(s.t, found[1], s.key), found[2]
 	return v, nil
 }
 
@@ -127,92 +126,6 @@ func (v *server) stop() error {
 	<-v.ended
 	v.http.CloseIdleConnections()
 	return v.err
-}
-
-// answer is what the tests read of any answer.
-type answer struct {
-	status       int
-	ID           string    `json:"id"`
-	Status       any       `json:"status"` // of a problem it is the number
-	Valid        bool      `json:"valid"`
-	AttemptsLeft int       `json:"attempts_left"`
-	Code         string    `json:"code"`
-	ExpiresAt    time.Time `json:"expires_at"`
-	Sends        []sent    `json:"sends"`
-	took         time.Duration
-}
-
-// sent is a text as the API shows it.
-type sent struct {
-	ID         string    `json:"id"`
-	Status     string    `json:"status"`
-	ProviderID string    `json:"provider_id"`
-	CreatedAt  time.Time `json:"created_at"`
-	Error      struct {
-		Kind string `json:"kind"`
-	} `json:"error"`
-}
-
-// call makes a request to the API. Its error says that no answer came.
-func (v *server) call(method, path, body string) (answer, error) {
-	return v.callFor(context.Background(), method, path, body)
-}
-
-func (v *server) callFor(ctx context.Context, method, path, body string) (answer, error) {
-	began := time.Now()
-	req, err := http.NewRequestWithContext(ctx, method, v.url+path, strings.NewReader(body))
-	if err != nil {
-		return answer{}, err
-	}
-	req.Header.Set("Authorization", "Bearer "+v.site.key)
-	if method == http.MethodPost {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := v.http.Do(req)
-	if err != nil {
-		return answer{}, err
-	}
-	defer resp.Body.Close()
-	a := answer{status: resp.StatusCode}
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return answer{}, err // half an answer is none
-	}
-	a.took = time.Since(began)
-	if want := "application/problem+json"; a.status >= 400 && resp.Header.Get("Content-Type") != want {
-		return a, fmt.Errorf("%s %d without %s", method, a.status, want)
-	}
-	return a, json.Unmarshal(text, &a)
-}
-
-// Where records are found; an id follows.
-const (
-	verificationsPath = "/v1/verifications/"
-	messagesPath      = "/v1/messages/"
-)
-
-func (v *server) start(number string) (answer, error) {
-	return v.call(http.MethodPost, "/v1/verifications", fmt.Sprintf(`{"to": %q, "usage_type": "SignIn"}`, number))
-}
-
-func (v *server) check(id, code string) (answer, error) {
-	return v.call(http.MethodPost, verificationsPath+id+"/check", fmt.Sprintf(`{"code": %q}`, code))
-}
-
-func (v *server) get(id string) (answer, error) {
-	return v.call(http.MethodGet, verificationsPath+id, "")
-}
-
-func (v *server) resend(id string) (answer, error) {
-	return v.call(http.MethodPost, verificationsPath+id+"/resend", "{}")
-}
-
-func (v *server) cancel(id string) (answer, error) {
-	return v.call(http.MethodDelete, verificationsPath+id, "")
-}
-
-func (v *server) message(number, code string) (answer, error) {
-	return v.call(http.MethodPost, "/v1/messages", fmt.Sprintf(`{"to": %q, "usage_type": "SignIn", "payload": {"code": %q}}`, number, code))
 }
 
 // ready asks /readyz and returns its status and what it says.

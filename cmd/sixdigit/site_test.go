@@ -1,35 +1,36 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/sixdigit/sixdigit/internal/app"
+	"github.com/sixdigit/sixdigit/internal/nettest"
 	"github.com/sixdigit/sixdigit/twiliosim"
 )
 
-// site is a data folder with its config and a simulated Twilio in this process.
-// Servers come and go on it.
+// site is a data folder, or a database, with its config and a simulated Twilio in
+// this process. Servers come and go on it.
 type site struct {
 	t      *testing.T
 	dir    string
 	config string
 	key    string
 	sim    *twiliosim.Server
-	front  *front // nil when nobody calls back
+	front  *nettest.Balancer // where it is reached from outside; nil when nobody calls back
+	env    []string          // more for every run of the program
+	// database is the URL of the store, where it is PostgreSQL's.
+	database string
 }
 
 // siteConfig charges every limit, as a service does, and none stops a test.
@@ -63,6 +64,9 @@ type siteOptions struct {
 	wrap      func(http.Handler) http.Handler
 	sim       twiliosim.Options
 	callbacks bool // the program has a public URL, under which the simulator calls it back
+	// database is the URL of one in PostgreSQL; "" is the data folder's own.
+	database string
+	burst    int // how many starts of one block of numbers are let through; 0 is any
 }
 
 func newSiteWith(t *testing.T, o siteOptions) *site {
@@ -74,8 +78,13 @@ func newSiteWith(t *testing.T, o siteOptions) *site {
 	}
 	sim := httptest.NewServer(h)
 	if o.callbacks {
-		s.front = newFront(t)
-		o.more += "public_url: " + s.front.url + "\n"
+		s.front = nettest.NewBalancer(t)
+		o.more += "public_url: " + s.front.URL + "\n"
+	}
+	if o.database != "" {
+		// Other tests may keep the machine busy for longer than a service waits.
+		s.database = o.database + "&connect_timeout=30"
+		s.env = []string{app.StoreEnv + "=" + s.database, app.KeyEnv + "=k1:" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))}
 	}
 	t.Cleanup(func() {
 		_ = s.sim.Close() // first: it ends what hangs
@@ -85,41 +94,13 @@ func newSiteWith(t *testing.T, o siteOptions) *site {
 	s.write("twilio.json", fmt.Sprintf(`{"accountSID": "AC%s", "authToken": "%s", "fromMessagingServiceSID": "MG%s", "baseURL": %q,
 		"templates": [{"usageType": "Generic", "content": "Your code is {{code}}."}]}`,
 		strings.Repeat("0", 32), strings.Repeat("1", 32), strings.Repeat("0", 32), sim.URL))
-	s.write("sixdigit.yaml", siteConfig+o.more)
+	config := siteConfig + o.more
+	if o.burst > 0 {
+		config = strings.Replace(config, "app_prefix: {burst: 10000000, every: 1ms}", fmt.Sprintf("app_prefix: {burst: %d, every: 24h}", o.burst), 1)
+	}
+	s.write("sixdigit.yaml", config)
 	s.makeKey()
 	return s
-}
-
-// front is where a program that comes and goes is reached from outside, as
-// behind a load balancer: its address stays. While the program is down it hangs
-// up on whoever calls.
-type front struct {
-	url  string
-	back atomic.Pointer[url.URL]
-}
-
-func newFront(t *testing.T) *front {
-	t.Helper()
-	f := &front{}
-	transport := &http.Transport{MaxIdleConnsPerHost: 100}
-	proxy := &httputil.ReverseProxy{
-		Transport:    transport,
-		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(f.back.Load()) },
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-		ErrorLog:     log.New(io.Discard, "", 0),
-	}
-	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if f.back.Load() == nil {
-			panic(http.ErrAbortHandler)
-		}
-		proxy.ServeHTTP(w, r)
-	}))
-	f.url = listener.URL
-	t.Cleanup(func() {
-		listener.Close()
-		transport.CloseIdleConnections()
-	})
-	return f
 }
 
 func (s *site) write(name, text string) {
@@ -142,6 +123,7 @@ func (s *site) command(args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, e)
 		}
 	}
+	cmd.Env = append(cmd.Env, s.env...)
 	return cmd
 }
 

@@ -68,6 +68,8 @@ type Authenticator struct {
 
 	mu    sync.RWMutex
 	known map[string]*entry
+	asked map[string]*lookup // the lookups under way, by id
+	fault error              // of the last lookup; nil where the store answered
 
 	forNew, forKnown chan struct{} // one token for each lookup under way
 }
@@ -86,7 +88,7 @@ func NewAuthenticator(store Store, log *slog.Logger) *Authenticator {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Authenticator{
-		store: store, now: time.Now, log: log, known: map[string]*entry{},
+		store: store, now: time.Now, log: log, known: map[string]*entry{}, asked: map[string]*lookup{},
 		forNew: make(chan struct{}, maxLookups), forKnown: make(chan struct{}, maxLookups),
 	}
 }
@@ -148,8 +150,72 @@ func (a *Authenticator) find(ctx context.Context, id string) (*entry, error) {
 	return e, nil
 }
 
-// look asks the store, in its turn.
+// lookup is one lookup under way: who needs the same key meanwhile waits for it.
+type lookup struct {
+	done  chan struct{} // closed when the rest is set
+	entry *entry
+	err   error
+	own   bool // err is about the one who asked: its context was done
+}
+
+// look asks the store, or waits for whoever is asking it for the same key. What
+// others have asked for counts while it is fresh. When the store has just failed,
+// one finds out whether it is back, and nobody waits for that.
 func (a *Authenticator) look(ctx context.Context, id string, gate chan struct{}) (*entry, error) {
+	for {
+		a.mu.Lock()
+		l, asked := a.asked[id]
+		if !asked {
+			l = &lookup{done: make(chan struct{})}
+			a.asked[id] = l
+		}
+		fault := a.fault
+		a.mu.Unlock()
+		switch {
+		case !asked:
+			return a.lead(ctx, id, gate, l)
+		case fault != nil:
+			return nil, fault
+		}
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		switch {
+		case l.own:
+		case l.err != nil:
+			return nil, l.err
+		default:
+			if age := a.now().Sub(l.entry.at); age >= 0 && age < refreshAfter {
+				return l.entry, nil
+			}
+		}
+	}
+}
+
+// lead asks the store for all who wait for l.
+func (a *Authenticator) lead(ctx context.Context, id string, gate chan struct{}, l *lookup) (*entry, error) {
+	l.own = true // should the store panic
+	defer func() {
+		a.mu.Lock()
+		delete(a.asked, id)
+		switch {
+		case l.err == nil, errors.Is(l.err, ErrUnauthorized):
+			a.fault = nil
+		case !l.own && !errors.Is(l.err, ErrBusy):
+			a.fault = l.err
+		}
+		a.mu.Unlock()
+		close(l.done)
+	}()
+	l.entry, l.err = a.ask(ctx, id, gate)
+	l.own = l.err != nil && ctx.Err() != nil
+	return l.entry, l.err
+}
+
+// ask asks the store, in its turn.
+func (a *Authenticator) ask(ctx context.Context, id string, gate chan struct{}) (*entry, error) {
 	select {
 	case gate <- struct{}{}:
 	default:

@@ -135,6 +135,147 @@ func TestOneCallerLooksUp(t *testing.T) {
 	})
 }
 
+// Many who come with a new key at once ask the store once, and one whose client
+// hangs up takes nobody with it.
+func TestManyComeWithANewKey(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &fake{Memory: NewMemory()}
+		_, key := create(t, store, Spec{Name: "n", App: "shop"})
+		a := NewAuthenticator(store, nil)
+		hang := make(chan struct{})
+		store.byID = func(ctx context.Context, id string) (Key, error) {
+			select {
+			case <-hang:
+			case <-ctx.Done():
+				return Key{}, ctx.Err()
+			}
+			return store.Memory.ByID(ctx, id)
+		}
+		const callers = 500
+		errs := make(chan error, callers)
+		call := func(ctx context.Context, to chan<- error) {
+			_, err := a.Authenticate(ctx, "Bearer "+key)
+			to <- err
+		}
+		leader, hangUp := context.WithCancel(t.Context())
+		gone := make(chan error, 2)
+		go call(leader, gone)
+		synctest.Wait() // it asks
+		follower, give := context.WithCancel(t.Context())
+		go call(follower, gone)
+		for range callers {
+			go call(t.Context(), errs)
+		}
+		synctest.Wait()
+		if n := store.lookups.Load(); n != 1 {
+			t.Errorf("%d lookups, want 1", n)
+		}
+		give()
+		if err := <-gone; !errors.Is(err, context.Canceled) {
+			t.Errorf("one that waited and gave up: %v", err)
+		}
+		hangUp()
+		if err := <-gone; !errors.Is(err, context.Canceled) {
+			t.Errorf("the one that asked and hung up: %v", err)
+		}
+		synctest.Wait()
+		if n := store.lookups.Load(); n != 2 {
+			t.Errorf("%d lookups after the first one was broken off, want 2", n)
+		}
+		close(hang)
+		for range callers {
+			if err := <-errs; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := store.lookups.Load(); n != 2 || len(a.asked) != 0 {
+			t.Errorf("%d lookups in all, %d under way", n, len(a.asked))
+		}
+		if err := func() error { call(t.Context(), errs); return <-errs }(); err != nil || store.lookups.Load() != 2 {
+			t.Errorf("%v, %d lookups: the key was not remembered", err, store.lookups.Load())
+		}
+	})
+}
+
+// When the store has failed, one caller finds out whether it is back. The others
+// are told at once.
+func TestNobodyWaitsForAStoreThatFailed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &fake{Memory: NewMemory()}
+		_, key := create(t, store, Spec{Name: "n", App: "shop"})
+		a := NewAuthenticator(store, nil)
+		var down atomic.Bool
+		down.Store(true)
+		const hang = 3 * time.Second
+		store.byID = func(ctx context.Context, id string) (Key, error) {
+			time.Sleep(hang)
+			if down.Load() {
+				return Key{}, errors.New("no answer")
+			}
+			return store.Memory.ByID(ctx, id)
+		}
+		call := func() error { _, err := a.Authenticate(t.Context(), "Bearer "+key); return err }
+		if err := call(); err == nil {
+			t.Fatal("the store does not fail")
+		}
+		began, first := time.Now(), make(chan error)
+		go func() { first <- call() }()
+		synctest.Wait()
+		for range 10 {
+			if err := call(); err == nil || errors.Is(err, ErrUnauthorized) || time.Since(began) > 0 {
+				t.Errorf("after %s: %v", time.Since(began), err)
+			}
+		}
+		down.Store(false)
+		if err := <-first; err != nil || time.Since(began) != hang {
+			t.Errorf("the one who asked: %v after %s", err, time.Since(began))
+		}
+		if err := call(); err != nil || a.fault != nil {
+			t.Errorf("%v, %v: the store is back", err, a.fault)
+		}
+	})
+}
+
+// Whoever waited for another's lookup does not take from it what was true too
+// long ago.
+func TestAnothersLookupMayBeTooOld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &fake{Memory: NewMemory()}
+		k, key := create(t, store, Spec{Name: "n", App: "shop"})
+		a := NewAuthenticator(store, nil)
+		hang := make(chan struct{})
+		store.byID = func(ctx context.Context, id string) (Key, error) {
+			k, err := store.Memory.ByID(ctx, id) // read, and then long on the way
+			<-hang
+			return k, err
+		}
+		errs := make(chan error, 2)
+		call := func() {
+			_, err := a.Authenticate(t.Context(), "Bearer "+key)
+			errs <- err
+		}
+		go call()
+		synctest.Wait()
+		if err := store.Revoke(t.Context(), k.ID, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(refreshAfter)
+		go call()
+		synctest.Wait()
+		close(hang)
+		first, second := <-errs, <-errs
+		if first != nil {
+			first, second = second, first
+		}
+		if first != nil || !errors.Is(second, ErrRevoked) {
+			t.Errorf("%v, %v: want the first caller served and the late one refused", first, second)
+		}
+	})
+}
+
 // A flood of invented ids neither grows the memory nor holds up keys in use.
 func TestFloodOfUnknownKeys(t *testing.T) {
 	t.Parallel()

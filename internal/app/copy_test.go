@@ -49,7 +49,7 @@ func TestCopy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := copied.Rows; c.Verifications != 4 || c.Subjects != 2 || c.Idems != 2 || c.APIKeys != 1 || c.Limits == 0 {
+	if c := copied.Rows; c.Verifications != 4 || c.Subjects != 2 || c.Idems != 2 || c.APIKeys != 1 || c.Counters == 0 {
 		t.Errorf("copied: %+v", c)
 	}
 

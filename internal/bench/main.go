@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"time"
 )
 
@@ -22,19 +22,31 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	var p plan
 	role := flag.String("role", "", "internal: what this process is")
 	target := flag.String("target", "", "internal: what the role posts to")
-	slice := flag.Duration("slice", 3*time.Second, "how long each turn lasts")
-	turns := flag.Int("turns", 3, "how many turns each has")
+	flag.DurationVar(&p.slice, "slice", 3*time.Second, "how long each turn lasts")
+	flag.IntVar(&p.turns, "turns", 3, "how many turns each has")
 	asJSON := flag.Bool("json", false, "print JSON")
-	only := flag.String("only", "", "measure START or CHECK alone")
-	callers := flag.Int("callers", 0, "with this many callers alone")
-	profile := flag.String("profile", "", "write the service's CPU profile of each turn into this folder, which must exist")
+	flag.StringVar(&p.only, "only", "", "measure START or CHECK alone")
+	flag.IntVar(&p.callers, "callers", 0, "with this many callers alone, instead of 64 and 1")
+	flag.StringVar(&p.store, "store", "", "sqlite, postgres or both (default both, if PostgreSQL is installed)")
+	flag.Func("replicas", "how many replicas of the service share the PostgreSQL database: 2, or 1,2,4 one beside the other (default 1)", p.setReplicas)
+	flag.BoolVar(&p.hot, "hot", false, "measure starts of one block of 10,000 numbers beside starts of many blocks")
+	flag.IntVar(&p.full, "full", 0, "measure a store of this many verifications beside an empty one")
+	flag.BoolVar(&p.purge, "purge", false, "with -full: measure starts during a purge beside starts without one")
+	flag.StringVar(&p.profile, "profile", "", "write the services' CPU profiles of each turn into folders in this one")
 	flag.Parse()
 	if *role != "" {
-		return serveRole(ctx, *role, *target, *profile)
+		return serveRole(ctx, *role, *target, p.profile)
 	}
-	report, err := measure(ctx, plan{*slice, *turns, *only, *callers, *profile})
+	if err := p.validate(flag.Args()); err != nil {
+		return err
+	}
+	report, err := measure(ctx, p)
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
 	if err != nil {
 		return err
 	}
@@ -45,67 +57,31 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// plan is what is measured: everything, or a part of it.
-type plan struct {
-	slice   time.Duration
-	turns   int
-	only    string
-	callers int
-	profile string
-}
-
-// measure lets floor and service take turns.
+// measure does what the plan asks for.
 func measure(ctx context.Context, p plan) (*report, error) {
-	w, err := startWorld(ctx, p.profile)
+	w, err := startWorld(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	defer w.stop()
-	r := &report{FsyncMicros: probeSync(w.dir).Seconds() * 1e6}
-	for _, callers := range []int{64, 1} {
-		if p.callers != 0 && p.callers != callers {
-			continue
-		}
-		pairs := []struct {
-			name         string
-			floor, ours  func() func(caller int) error
-			floorProcess *process
-		}{
-			{"START", w.proxyCall, w.startCall, w.proxy},
-			{"CHECK", w.emptyCall, w.checkCall, w.empty},
-		}
-		for _, pair := range pairs {
-			if p.only != "" && p.only != pair.name {
-				continue
-			}
-			if pair.name == "CHECK" {
-				if err := w.prepareChecks(ctx, p.slice*time.Duration(p.turns), callers); err != nil {
-					return nil, err
-				}
-			}
-			var floors, ours []sample
-			for range p.turns {
-				f, err := load(ctx, callers, p.slice, pair.floor(), pair.floorProcess)
-				if err != nil {
-					return nil, fmt.Errorf("floor of %s: %w", pair.name, err)
-				}
-				w.service.toggle(p.profile)
-				o, err := load(ctx, callers, p.slice, pair.ours(), w.service)
-				if err != nil {
-					return nil, fmt.Errorf("%s: %w", pair.name, err)
-				}
-				w.service.toggle(p.profile)
-				floors, ours = append(floors, f), append(ours, o)
-			}
-			r.Rows = append(r.Rows, row{pair.name, callers, middle(floors), middle(ours)})
+	defer w.stop(ctx)
+	r := &report{Machine: describe(w), Skipped: w.skipped}
+	if p.floors() {
+		if err := w.measureFloors(ctx, p, r); err != nil {
+			return nil, err
 		}
 	}
-	r.ServiceMiB = float64(w.service.peakMemory()) / (1 << 20)
+	for _, e := range w.engines(p) {
+		if p.hot {
+			if err := w.measureHot(ctx, p, e, r); err != nil {
+				return nil, err
+			}
+		}
+		if p.full > 0 {
+			if err := w.measureFull(ctx, p, e, r); err != nil {
+				return nil, err
+			}
+		}
+	}
+	r.addMemory(w.peaks)
 	return r, nil
-}
-
-// middle is the turn with the median rate.
-func middle(samples []sample) sample {
-	slices.SortFunc(samples, func(a, b sample) int { return int(a.PerSecond - b.PerSecond) })
-	return samples[len(samples)/2]
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -51,42 +50,16 @@ func (p *process) stop() {
 	_ = p.cmd.Wait()
 }
 
-// toggle begins or ends a CPU profile, where one is wanted.
-func (p *process) toggle(profile string) {
-	if profile != "" {
-		_ = p.cmd.Process.Signal(syscall.SIGUSR1)
-	}
-}
+// toggle begins or ends a CPU profile.
+func (p *process) toggle() { _ = p.cmd.Process.Signal(syscall.SIGUSR1) }
 
-// cpu is what the process has used so far, in user and system mode, to the
-// kernel's tick of 10 ms.
-func (p *process) cpu() time.Duration {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(data), ") ") // the name may hold spaces
-	fields := strings.Fields(rest)
-	const utime, stime, tick = 11, 12, 10 * time.Millisecond
-	if len(fields) <= stime {
-		return 0
-	}
-	user, _ := strconv.Atoi(fields[utime])
-	system, _ := strconv.Atoi(fields[stime])
-	return time.Duration(user+system) * tick
-}
+func (p *process) pid() int { return p.cmd.Process.Pid }
 
 // peakMemory is the most that the process had resident, in bytes.
 func (p *process) peakMemory() int {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid()))
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(data), "VmHWM:")
-	fields := strings.Fields(rest)
-	if len(fields) == 0 {
-		return 0
-	}
-	kib, _ := strconv.Atoi(fields[0])
-	return kib << 10
+	return parsePeak(string(data))
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // writeProfiles begins a CPU profile at one SIGUSR1 and ends it at the next:
-// turn-01.pprof, turn-02.pprof and so on, in the order of the table's rows.
+// turn-01.pprof, turn-02.pprof and so on, in the order of the turns.
 func writeProfiles(ctx context.Context, dir string) {
 	wake := make(chan os.Signal, 1)
 	signal.Notify(wake, syscall.SIGUSR1)
@@ -19,6 +19,10 @@ func writeProfiles(ctx context.Context, dir string) {
 	for turn := 1; ; {
 		select {
 		case <-ctx.Done():
+			if f != nil {
+				pprof.StopCPUProfile()
+				_ = f.Close()
+			}
 			return
 		case <-wake:
 		}

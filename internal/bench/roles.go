@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sixdigit/sixdigit/internal/app"
@@ -28,10 +29,15 @@ const (
 // standard input closes, which it does when the parent ends.
 func serveRole(ctx context.Context, role, target, profile string) error {
 	if role == "service" {
+		ctx, end := context.WithCancel(ctx)
+		var wg sync.WaitGroup
 		if profile != "" {
-			go writeProfiles(ctx, profile)
+			wg.Go(func() { writeProfiles(ctx, profile) })
 		}
-		return serveService(ctx, target)
+		err := serveService(ctx, target)
+		end()
+		wg.Wait()
+		return err
 	}
 	var h http.Handler
 	switch role {

@@ -4,35 +4,48 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync/atomic"
-	"time"
+	"slices"
+)
 
-	"github.com/sixdigit/sixdigit/internal/app"
+// engine is a kind of store.
+type engine string
+
+const (
+	sqliteEngine   engine = "SQLite"
+	postgresEngine engine = "PostgreSQL"
 )
 
 // world is everything that takes part.
 type world struct {
-	dir                        string
-	sim, empty, proxy, service *process
-	key                        string
-	client                     *http.Client
-	numbers                    atomic.Int64
-	pending                    chan string // ids that can be checked
+	dir               string
+	sim, empty, proxy *process
+	server            *server // nil without PostgreSQL
+	skipped           string  // why there is none, where it was not asked for by name
+	client            *http.Client
+	fresh             numbers
+	profile           string
+	sites             []*site // those that are open
+	made              int
+	peaks             map[engine]int
 }
 
-func startWorld(ctx context.Context, profile string) (w *world, err error) {
-	w = &world{client: &http.Client{Transport: &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024}}}
+func startWorld(ctx context.Context, p plan) (w *world, err error) {
+	w = &world{
+		client: &http.Client{Transport: &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024}},
+		fresh:  freshNumbers(), profile: p.profile, peaks: map[engine]int{},
+	}
 	if w.dir, err = os.MkdirTemp("", "sixdigit-bench-"); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			w.stop()
+			w.stop(ctx)
 		}
 	}()
 	if w.sim, err = startProcess(ctx, "sim", ""); err != nil {
@@ -44,82 +57,67 @@ func startWorld(ctx context.Context, profile string) (w *world, err error) {
 	if w.proxy, err = startProcess(ctx, "proxy", w.sim.url); err != nil {
 		return w, err
 	}
-	if err = w.configure(ctx); err != nil {
-		return w, err
+	if !p.uses(postgresEngine) {
+		return w, nil
 	}
-	w.service, err = startProcess(ctx, "service", w.dir, "-profile", profile)
+	w.server, err = startServer(ctx)
+	if errors.Is(err, errNoServer) && p.store == "" {
+		w.server, w.skipped, err = nil, "PostgreSQL is skipped: "+err.Error()+".", nil
+		_, _ = fmt.Fprintln(os.Stderr, w.skipped)
+	}
 	return w, err
 }
 
-// benchConfig has every limit, so that each is charged, and none that stops the
-// load.
-const benchConfig = `listen: 127.0.0.1:0
-private_listen: 127.0.0.1:0
-connector: twilio.json
-countries: [all]
-max_concurrent: 256
-apps: {bench: {client_ip: none}}
-limits:
-  app_number: {burst: 10000000, every: 1ms}
-  app_number_daily: {burst: 10000000}
-  app_ip: {burst: 10000000, every: 1ms}
-  app_ip_daily: {burst: 10000000}
-  app_prefix: {burst: 10000000, every: 1ms}
-  app_prefix_daily: {burst: 10000000}
-  app_country: {burst: 10000000, every: 1ms}
-  app_country_daily: {burst: 10000000}
-  number: {burst: 10000000, every: 1ms}
-  number_daily: {burst: 10000000}
-  ip: {burst: 10000000, every: 1ms}
-  prefix: {burst: 10000000, every: 1ms}
-  all: {burst: 10000000, every: 1ms}
-  all_daily: {burst: 10000000}
-`
-
-func (w *world) configure(ctx context.Context) error {
-	connector := fmt.Sprintf(`{"accountSID": %q, "authToken": %q, "fromMessagingServiceSID": %q, "baseURL": %q,
-		"templates": [{"usageType": "Generic", "content": "Your code is {{code}}."}]}`, simAccount, simToken, simService, w.sim.url)
-	if err := os.WriteFile(filepath.Join(w.dir, "twilio.json"), []byte(connector), 0o600); err != nil {
-		return err
-	}
-	path := filepath.Join(w.dir, "sixdigit.yaml")
-	if err := os.WriteFile(path, []byte(benchConfig), 0o600); err != nil {
-		return err
-	}
-	c, err := app.ReadConfig(path)
-	if err != nil {
-		return err
-	}
-	_, key, err := app.CreateKey(ctx, c, app.KeySpec{Name: "bench"})
-	w.key = key.Reveal()
-	return err
+// engines are those to be measured.
+func (w *world) engines(p plan) []engine {
+	return slices.DeleteFunc([]engine{sqliteEngine, postgresEngine}, func(e engine) bool {
+		return !p.uses(e) || e == postgresEngine && w.server == nil
+	})
 }
 
-func (w *world) stop() {
-	for _, p := range []*process{w.service, w.proxy, w.empty, w.sim} {
+func (w *world) stop(ctx context.Context) {
+	for len(w.sites) > 0 {
+		w.sites[0].close(ctx)
+	}
+	for _, p := range []*process{w.proxy, w.empty, w.sim} {
 		if p != nil {
 			p.stop()
 		}
 	}
+	if w.server != nil {
+		w.server.stop()
+	}
 	_ = os.RemoveAll(w.dir)
 }
 
+// folder makes a folder in the world's.
+func (w *world) folder(name string) (string, error) {
+	dir := filepath.Join(w.dir, name)
+	return dir, os.MkdirAll(dir, 0o700)
+}
+
 // post makes a request and decodes the answer into v, or passes over it.
-func (w *world) post(url string, body []byte, want int, v any) error {
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, bytes.NewReader(body))
+func (w *world) post(ctx context.Context, url, key string, body []byte, want int, v any) error {
+	return w.request(ctx, http.MethodPost, url, key, body, want, v)
+}
+
+func (w *world) request(ctx context.Context, method, url, key string, body []byte, want int, v any) error {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+w.key)
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
 	resp, err := w.client.Do(req)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != want {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
-		return fmt.Errorf("%s: %s", resp.Status, text)
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
+		return &statusError{resp.StatusCode, text}
 	}
 	if v != nil {
 		return json.NewDecoder(resp.Body).Decode(v)
@@ -128,76 +126,21 @@ func (w *world) post(url string, body []byte, want int, v any) error {
 	return err
 }
 
-func (w *world) emptyCall() func(int) error { return w.floorCall(w.empty) }
-func (w *world) proxyCall() func(int) error { return w.floorCall(w.proxy) }
+// statusError is an answer that was not wanted.
+type statusError struct {
+	status int
+	text   []byte
+}
 
-func (w *world) floorCall(p *process) func(int) error {
+func (e *statusError) Error() string { return fmt.Sprintf("%d: %s", e.status, e.text) }
+
+// floor is the side of a floor.
+func (w *world) floor(p *process) *side {
 	body := []byte(`{"to":"+14152000000","usage_type":"SignIn"}`)
-	return func(int) error { return w.post(p.url+"/", body, http.StatusOK, nil) }
-}
-
-// startBody is a start of a number that nobody had before.
-func (w *world) startBody() []byte {
-	return fmt.Appendf(nil, `{"to":"+1415%07d","usage_type":"SignIn"}`, 2_000_000+w.numbers.Add(1))
-}
-
-func (w *world) startCall() func(int) error {
-	return func(int) error {
-		return w.post(w.service.url+"/v1/verifications", w.startBody(), http.StatusCreated, nil)
-	}
-}
-
-// checksPerID leaves the last check of a verification unused.
-const checksPerID = 4
-
-// prepareChecks starts enough verifications for the time, and not one that is
-// never checked: what is pending is there to be loaded.
-func (w *world) prepareChecks(ctx context.Context, total time.Duration, callers int) error {
-	perSecond := 30_000
-	if callers == 1 {
-		perSecond = 6_000
-	}
-	want := int(total.Seconds()*float64(perSecond)) / checksPerID
-	w.pending = make(chan string, want*checksPerID)
-	ids := make(chan string, want)
-	var left atomic.Int64
-	left.Store(int64(want))
-	_, err := load(ctx, 64, time.Hour, func(int) error {
-		if left.Add(-1) < 0 {
-			return errDry
-		}
-		var v struct {
-			ID string `json:"id"`
-		}
-		if err := w.post(w.service.url+"/v1/verifications", w.startBody(), http.StatusCreated, &v); err != nil {
-			return err
-		}
-		ids <- v.ID
-		return nil
-	}, w.service)
-	close(ids)
-	var all []string
-	for id := range ids {
-		all = append(all, id)
-	}
-	for range checksPerID {
-		for _, id := range all {
-			w.pending <- id
-		}
-	}
-	close(w.pending)
-	return err
-}
-
-// checkCall brings a wrong code, which is counted durably; a right one costs the
-// same and can be given once.
-func (w *world) checkCall() func(int) error {
-	body := []byte(`{"code":"000000"}`)
-	return func(int) error {
-		id, ok := <-w.pending
-		if !ok {
-			return errDry
-		}
-		return w.post(w.service.url+"/v1/verifications/"+id+"/check", body, http.StatusOK, nil)
+	return &side{
+		name: "floor", who: cast{measured: []*process{p}, simulator: w.sim},
+		call: func(ctx context.Context, _ int) error {
+			return w.post(ctx, p.url+"/", "none", body, http.StatusOK, nil)
+		},
 	}
 }

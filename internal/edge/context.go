@@ -10,6 +10,7 @@ import (
 type state struct {
 	id    string
 	notes []slog.Attr
+	few   [4]slog.Attr // what notes begin in
 }
 
 type stateKey struct{}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -62,22 +63,46 @@ func WriteProblem(w http.ResponseWriter, p *Problem, body any) {
 }
 
 // typicalAnswer is the size of most answers in bytes, so that most are encoded
-// into one allocation.
-const typicalAnswer = 1 << 10
+// into one allocation. Buffers for larger ones than maxKept are not kept.
+const (
+	typicalAnswer = 1 << 10
+	maxKept       = 16 << 10
+)
+
+// An Appender writes itself as JSON, as encoding/json would write it without
+// escapes for HTML.
+type Appender interface {
+	AppendJSON(b []byte) []byte
+}
+
+var answers = sync.Pool{New: func() any {
+	b := make([]byte, 0, typicalAnswer)
+	return &b
+}}
 
 // WriteJSON answers with v as JSON. A v that cannot be encoded is a bug and
 // panics, before anything is written.
 func WriteJSON(w http.ResponseWriter, status int, mediaType string, v any) {
-	var buf bytes.Buffer
-	buf.Grow(typicalAnswer)
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // the answers are no HTML, and nosniff says so
-	if err := enc.Encode(v); err != nil {
-		panic(err)
+	kept := answers.Get().(*[]byte)
+	b := (*kept)[:0]
+	if a, ok := v.(Appender); ok {
+		b = append(a.AppendJSON(b), '\n')
+	} else {
+		buf := bytes.NewBuffer(b)
+		enc := json.NewEncoder(buf)
+		enc.SetEscapeHTML(false) // the answers are no HTML, and nosniff says so
+		if err := enc.Encode(v); err != nil {
+			panic(err)
+		}
+		b = buf.Bytes()
 	}
 	w.Header().Set("Content-Type", mediaType)
 	w.WriteHeader(status)
-	_, _ = w.Write(buf.Bytes()) // a client that has gone is not our fault
+	_, _ = w.Write(b) // a client that has gone is not our fault
+	if cap(b) <= maxKept {
+		*kept = b
+		answers.Put(kept)
+	}
 }
 
 // Unavailable answers every request with 503: while the service starts, stops

@@ -50,6 +50,7 @@ type wrapper struct {
 // ServeHTTP serves one request.
 func (e *wrapper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := &state{id: rand.Text()}
+	s.notes = s.few[:0]
 	rec := &recorder{ResponseWriter: w, request: r, wrapper: e, state: s, began: time.Now()}
 	s.attach(r)
 	setHeaders(w.Header(), s.id)
@@ -77,7 +78,7 @@ func (e *wrapper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// ServeMux would redirect, which no client of an API expects.
 		notFound().Write(rec, r)
 	default:
-		if r.Body != nil && r.Body != http.NoBody {
+		if r.ContentLength < 0 && r.Body != nil { // net/http reads no more than was announced
 			r.Body = http.MaxBytesReader(w, r.Body, e.MaxBody)
 		}
 		e.next.ServeHTTP(rec, r)
@@ -88,11 +89,12 @@ func (e *wrapper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // replaces the policy by its own. Transport security is the business of
 // whatever ends TLS.
 func setHeaders(h http.Header, id string) {
-	h["X-Request-Id"] = []string{id}
-	h["Cache-Control"] = []string{"no-store"}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
-	h["Content-Security-Policy"] = []string{"default-src 'none'; frame-ancestors 'none'"}
-	h["Referrer-Policy"] = []string{"no-referrer"}
+	values := [...]string{id, "no-store", "nosniff", "default-src 'none'; frame-ancestors 'none'", "no-referrer"}
+	for i, name := range [...]string{
+		"X-Request-Id", "Cache-Control", "X-Content-Type-Options", "Content-Security-Policy", "Referrer-Policy",
+	} {
+		h[name] = values[i : i+1 : i+1]
+	}
 }
 
 // panicked answers 500 where nothing was answered yet. The panic's value may

@@ -28,13 +28,18 @@ const maxShown = 40
 type reader[B any] struct {
 	registry huma.Registry
 	schema   *huma.Schema // nil for a type that is no body
+	quick    quick[B]     // reads what it can in its place
 }
 
 func newReader[B any](registry huma.Registry, schema *huma.Schema) reader[B] {
 	if schema != nil && schema.Ref != "" {
 		schema = registry.SchemaFromRef(schema.Ref)
 	}
-	return reader[B]{registry, schema}
+	rd := reader[B]{registry: registry, schema: schema}
+	if schema != nil {
+		rd.quick = newQuick[B](schema)
+	}
+	return rd
 }
 
 func (rd reader[B]) decode(data []byte) (B, error) {

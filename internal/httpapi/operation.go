@@ -47,12 +47,14 @@ const (
 
 // call is one request on its way to the domain.
 type call[B any] struct {
+	w http.ResponseWriter
+	r *http.Request
+
 	caller access.Caller
 	id     string // of the verification or message in the path
 	idem   *verify.Idem
 	body   B
-	detach func() *edge.Detached // lets go of the request's connection; nil where that cannot be
-	later  verify.Later          // set by addSend
+	later  verify.Later // set by addSend
 }
 
 // add enters an operation whose body is a B: its route and its description.
@@ -65,20 +67,18 @@ func add[B any](a *API, o operation, handle func(ctx context.Context, c *call[B]
 	a.document.AddOperation(o.describe(a.document.Components.Schemas, schema))
 	read := newReader[B](a.document.Components.Schemas, schema)
 	a.routes[route] = func(w http.ResponseWriter, r *http.Request) {
-		ctx := r.Context()
-		c := &call[B]{id: r.PathValue("id"), detach: func() *edge.Detached { return edge.Detach(w, r) }}
+		c := &call[B]{w: w, r: r, id: r.PathValue("id")}
 		var err error
 		if c.caller, err = a.authenticate(r, o.scopes); err == nil && o.body != noBody {
-			err = a.receive(r, o.body, route, func(data []byte, idem *verify.Idem) (err error) {
-				c.idem = idem
+			var data []byte
+			if data, c.idem, err = a.receive(r, o.body, route, c.caller.App); err == nil && !read.quick.read(data, &c.body) {
 				c.body, err = read.decode(data)
-				return err
-			}, c.caller.App)
+			}
 		}
 		var status int
 		var answer any
 		if err == nil {
-			status, answer, err = handle(ctx, c)
+			status, answer, err = handle(r.Context(), c)
 		}
 		write(w, r, status, answer, err)
 	}
@@ -93,7 +93,7 @@ func addSend[B any](
 ) {
 	add(a, o, func(ctx context.Context, c *call[B]) (int, any, error) {
 		c.later = func() func(verify.Started, error) {
-			d := c.detach()
+			d := edge.Detach(c.w, c.r)
 			if d == nil {
 				return nil
 			}
@@ -139,30 +139,29 @@ func (a *API) authenticate(r *http.Request, scopes []access.Scope) (access.Calle
 }
 
 // receive reads the headers and the body of a request that brings one.
-func (a *API) receive(r *http.Request, kind bodyKind, route string, use func([]byte, *verify.Idem) error, app string) error {
+func (a *API) receive(r *http.Request, kind bodyKind, route, app string) (data []byte, idem *verify.Idem, err error) {
 	key, given, err := idemKey(r.Header)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if r.ContentLength != 0 { // -1 where it is not told
 		if err := mediaType(r.Header); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
-	data, err := readBody(r)
+	data, err = readBody(r)
 	switch {
 	case err != nil:
-		return err
+		return nil, nil, err
 	case len(data) == 0 && kind == requiredBody:
-		return faultError{code: codeBodyMissing}
+		return nil, nil, faultError{code: codeBodyMissing}
 	case len(data) == 0:
 		data = []byte("{}")
 	}
-	var idem *verify.Idem
 	if given {
 		idem = a.Idem(app, route, key, data)
 	}
-	return use(data, idem)
+	return data, idem, nil
 }
 
 // idemKey reads the Idempotency-Key: visible ASCII, so that two programs never
@@ -214,14 +213,23 @@ func readBody(r *http.Request) ([]byte, error) {
 	} else {
 		data, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	}
-	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge), len(data) > maxBody:
-		return nil, faultError{code: codeBodyTooLarge}
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, faultError{code: codeBodySlow}
 	case err != nil:
-		return nil, faultError{code: codeBodyBroken}
+		return nil, bodyFault(err)
+	case len(data) > maxBody:
+		return nil, faultError{code: codeBodyTooLarge}
 	}
 	return data, nil
+}
+
+// bodyFault is why a body could not be read.
+func bodyFault(err error) error {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return faultError{code: codeBodyTooLarge}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return faultError{code: codeBodySlow}
+	}
+	return faultError{code: codeBodyBroken}
 }

@@ -109,11 +109,11 @@ func tellStarted(status int) func(context.Context, verify.Started, error) (int, 
 		v.Joined = st.Joined
 		switch {
 		case st.Unknown, !st.Joined && !taken(st.Verification):
-			return http.StatusAccepted, v, nil
+			return http.StatusAccepted, &v, nil
 		case st.Joined:
-			return http.StatusOK, v, nil
+			return http.StatusOK, &v, nil
 		}
-		return status, v, nil
+		return status, &v, nil
 	}
 }
 
@@ -139,7 +139,7 @@ func (a *API) check(ctx context.Context, c *call[CheckRequest]) (int, any, error
 	}
 	edge.Note(ctx, slog.String("verification", res.Verification.ID), slog.Bool("valid", res.Valid))
 	v := render(res.Verification, res.Now)
-	return http.StatusOK, CheckAnswer{Valid: res.Valid, Status: v.Status, AttemptsLeft: v.AttemptsLeft, Verification: v}, nil
+	return http.StatusOK, &CheckAnswer{Valid: res.Valid, Status: v.Status, AttemptsLeft: v.AttemptsLeft, Verification: v}, nil
 }
 
 func (a *API) get(ctx context.Context, c *call[struct{}]) (int, any, error) {
@@ -147,7 +147,8 @@ func (a *API) get(ctx context.Context, c *call[struct{}]) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusOK, render(v, now), nil
+	answer := render(v, now)
+	return http.StatusOK, &answer, nil
 }
 
 func (a *API) cancel(ctx context.Context, c *call[struct{}]) (int, any, error) {
@@ -156,7 +157,8 @@ func (a *API) cancel(ctx context.Context, c *call[struct{}]) (int, any, error) {
 		return 0, nil, err
 	}
 	edge.Note(ctx, slog.String("verification", v.ID))
-	return http.StatusOK, render(v, now), nil
+	answer := render(v, now)
+	return http.StatusOK, &answer, nil
 }
 
 // recipient reads the number that a text goes to.

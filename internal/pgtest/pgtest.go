@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,6 +31,8 @@ type Server struct {
 	dir      string // all that it writes, and its socket
 	bin      string
 	settings []string
+	port     int                 // of its socket, and on loopback where it has a password
+	password string              // for those who come by loopback; "" is a server that nobody reaches so
 	owner    *syscall.Credential // nil: ourselves
 	process  *process            // nil while it is stopped
 	made     atomic.Int64        // databases
@@ -38,11 +41,26 @@ type Server struct {
 // Open makes a server and starts it. settings are lines of postgresql.conf, as
 // "fsync=off". Whoever opened it closes it.
 func Open(settings ...string) (*Server, error) {
+	s, err := newServer(settings)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(s.init(), s.Start()); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// socketPort is the port in the name of the socket of a server that has no other.
+const socketPort = 5432
+
+// newServer makes the folder of a server, and nothing in it.
+func newServer(settings []string) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{bin: bin, settings: settings}
+	s := &Server{bin: bin, settings: settings, port: socketPort}
 	if s.owner, err = owner(); err != nil {
 		return nil, err
 	}
@@ -50,13 +68,21 @@ func Open(settings ...string) (*Server, error) {
 	if s.dir, err = os.MkdirTemp("", "pg"); err != nil {
 		return nil, fmt.Errorf("pgtest: %w", err)
 	}
-	if err := s.init(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(s.dir))
-	}
-	if err := s.Start(); err != nil {
+	if err := s.own(s.dir); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
 	return s, nil
+}
+
+// own gives a file to the server's owner.
+func (s *Server) own(path string) error {
+	if s.owner == nil {
+		return nil
+	}
+	if err := os.Chown(path, int(s.owner.Uid), int(s.owner.Gid)); err != nil {
+		return fmt.Errorf("pgtest: %w", err)
+	}
+	return nil
 }
 
 // Shared is a server that a package's tests share, each with a database of its
@@ -124,15 +150,25 @@ func programs() (string, error) {
 
 // init makes the files of a server.
 func (s *Server) init() error {
-	if s.owner != nil {
-		if err := os.Chown(s.dir, int(s.owner.Uid), int(s.owner.Gid)); err != nil {
+	args := []string{"--auth", "trust"} // its socket is in a folder of its own
+	if s.password != "" {
+		file := filepath.Join(s.dir, "password")
+		if err := os.WriteFile(file, []byte(s.password), 0o600); err != nil {
 			return fmt.Errorf("pgtest: %w", err)
 		}
+		if err := s.own(file); err != nil {
+			return err
+		}
+		args = []string{"--auth-local", "trust", "--auth-host", "scram-sha-256", "--pwfile", file}
 	}
 	// The files need not be synced: a crash of the machine ends the test too.
-	cmd := s.command("initdb", "--pgdata", s.data(), "--username", User, "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync")
+	return s.perform(s.command("initdb", append(args, "--pgdata", s.data(), "--username", User, "--encoding", "UTF8", "--locale", "C", "--no-sync")...))
+}
+
+// perform runs a program to its end.
+func (s *Server) perform(cmd *exec.Cmd) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("pgtest: initdb: %w: %s", err, out)
+		return fmt.Errorf("pgtest: %s: %w: %s", filepath.Base(cmd.Path), err, out)
 	}
 	return nil
 }
@@ -160,9 +196,12 @@ func (s *Server) Start() error {
 	if s.process != nil {
 		return errors.New("pgtest: the server runs already")
 	}
-	args := []string{"-D", s.data()}
+	args, listen := []string{"-D", s.data()}, ""
+	if s.password != "" {
+		listen = loopback
+	}
 	for _, set := range append([]string{
-		"listen_addresses=", "unix_socket_directories=" + s.dir, "port=5432", "max_connections=300", "shared_buffers=64MB",
+		"listen_addresses=" + listen, "unix_socket_directories=" + s.dir, "port=" + strconv.Itoa(s.port), "max_connections=300", "shared_buffers=64MB",
 		"log_min_messages=fatal", "restart_after_crash=on", "timezone=Pacific/Auckland", // far from UTC
 	}, s.settings...) {
 		args = append(args, "-c", set)
@@ -242,15 +281,30 @@ func (s *Server) Pause() (resume func(), err error) {
 // Close ends the server and removes its files.
 func (s *Server) Close() error {
 	s.end(syscall.SIGQUIT)
+	s.forget()
 	if err := os.RemoveAll(s.dir); err != nil {
 		return fmt.Errorf("pgtest: %w", err)
 	}
 	return nil
 }
 
+// forget removes the shared memory of a server that was killed, which its next
+// start would remove. The seventh line of its pid file has the number.
+func (s *Server) forget() {
+	data, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	if err != nil {
+		return // it ended in order
+	}
+	if lines := strings.Split(string(data), "\n"); len(lines) > 6 {
+		if fields := strings.Fields(lines[6]); len(fields) == 2 {
+			removeSharedMemory(fields[1])
+		}
+	}
+}
+
 // URL is the address of a database.
 func (s *Server) URL(database string) string {
-	q := url.Values{"host": {s.dir}, "port": {"5432"}, "sslmode": {"disable"}}
+	q := url.Values{"host": {s.dir}, "port": {strconv.Itoa(s.port)}, "sslmode": {"disable"}}
 	return (&url.URL{Scheme: "postgres", User: url.User(User), Path: "/" + database, RawQuery: q.Encode()}).String()
 }
 

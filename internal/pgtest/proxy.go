@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -36,6 +37,7 @@ type Proxy struct {
 	mu   sync.Mutex
 	cut  func() Cut
 	open map[net.Conn]bool
+	shut bool            // to newcomers
 	gate chan struct{}   // closed while the proxy lets through what it is sent
 	life context.Context // until the test ends
 }
@@ -44,7 +46,7 @@ type Proxy struct {
 func NewProxy(t testing.TB, s *Server) *Proxy {
 	t.Helper()
 	p := &Proxy{
-		socket: filepath.Join(s.dir, ".s.PGSQL.5432"), cut: func() Cut { return CutNowhere },
+		socket: filepath.Join(s.dir, fmt.Sprintf(".s.PGSQL.%d", s.port)), cut: func() Cut { return CutNowhere },
 		open: map[net.Conn]bool{}, gate: make(chan struct{}),
 	}
 	life, end := context.WithCancel(context.Background())
@@ -77,6 +79,20 @@ func (p *Proxy) CutAll() {
 	}
 }
 
+// Refuse cuts every connection and lets none be made, until resume is called: who
+// tries is cut off at once.
+func (p *Proxy) Refuse() (resume func()) {
+	p.mu.Lock()
+	p.shut = true
+	p.mu.Unlock()
+	p.CutAll()
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.shut = false
+	}
+}
+
 // Silence holds back whatever is sent, in both ways, until resume is called: a
 // network that has fallen silent. Connections can be made, as far as anybody
 // can tell.
@@ -86,6 +102,12 @@ func (p *Proxy) Silence() (resume func()) {
 	defer p.mu.Unlock()
 	p.gate = gate
 	return sync.OnceFunc(func() { close(gate) })
+}
+
+func (p *Proxy) refuses() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.shut
 }
 
 // pass waits until the proxy is not silent.
@@ -118,6 +140,10 @@ func (p *Proxy) keep(conns ...net.Conn) (forget func()) {
 func (p *Proxy) serve(client net.Conn) {
 	p.pass()
 	server, err := (&net.Dialer{}).DialContext(p.life, "unix", p.socket)
+	if err == nil && p.refuses() {
+		_ = server.Close()
+		err = net.ErrClosed
+	}
 	if err != nil {
 		nettest.Reset(client)
 		return
@@ -150,12 +176,16 @@ func (l *link) close() {
 func (l *link) up() {
 	defer l.close()
 	in := bufio.NewReader(l.client)
-	for first := true; ; first = false {
+	for first, whole := true, true; ; first = false {
 		kind, message, err := read(in, first)
 		if err != nil {
 			return
 		}
-		l.p.pass()
+		// What is sent in one piece, up to a Sync, arrives in one piece.
+		if whole {
+			l.p.pass()
+		}
+		whole = kind == 0 || kind == 'S' || kind == 'Q' || kind == 'p' // a password
 		cut := CutNowhere
 		if l.isCommit(kind, message) {
 			l.p.mu.Lock()

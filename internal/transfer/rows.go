@@ -22,7 +22,7 @@ type Source func(ctx context.Context, each func(Rows) error) error
 type Rows struct {
 	Verifications []Verification
 	Subjects      []Subject
-	Limits        []Limit
+	Counters      []Counters
 	Idems         []Idem
 	APIKeys       []APIKey
 	Services      []Service
@@ -42,10 +42,10 @@ type Subject struct {
 	Data          []byte
 }
 
-// Limit is a limit's counter, or another row of its table.
-type Limit struct {
-	Key            []byte
-	Value, Expires int64
+// Counters are the limits' counters of one place.
+type Counters struct {
+	Place, Expires int64
+	Data           []byte
 }
 
 // Idem is an idempotency key.
@@ -72,19 +72,19 @@ type Service struct {
 
 // Counts says how many rows of each kind there are.
 type Counts struct {
-	Verifications, Subjects, Limits, Idems, APIKeys, Services int64
+	Verifications, Subjects, Counters, Idems, APIKeys, Services int64
 }
 
 // Count counts the rows.
 func (r Rows) Count() Counts {
-	return Counts{int64(len(r.Verifications)), int64(len(r.Subjects)), int64(len(r.Limits)), int64(len(r.Idems)), int64(len(r.APIKeys)), int64(len(r.Services))}
+	return Counts{int64(len(r.Verifications)), int64(len(r.Subjects)), int64(len(r.Counters)), int64(len(r.Idems)), int64(len(r.APIKeys)), int64(len(r.Services))}
 }
 
 // Add adds what other counts.
 func (c *Counts) Add(other Counts) {
 	c.Verifications += other.Verifications
 	c.Subjects += other.Subjects
-	c.Limits += other.Limits
+	c.Counters += other.Counters
 	c.Idems += other.Idems
 	c.APIKeys += other.APIKeys
 	c.Services += other.Services
@@ -93,7 +93,7 @@ func (c *Counts) Add(other Counts) {
 // Tables are the counts by the names of the tables, which every store has.
 func (c Counts) Tables() iter.Seq2[string, int64] {
 	return func(yield func(string, int64) bool) {
-		_ = yield("verifications", c.Verifications) && yield("subjects", c.Subjects) && yield("limits", c.Limits) &&
+		_ = yield("verifications", c.Verifications) && yield("subjects", c.Subjects) && yield("counters", c.Counters) &&
 			yield("idems", c.Idems) && yield("api_keys", c.APIKeys) && yield("services", c.Services)
 	}
 }

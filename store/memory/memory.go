@@ -29,7 +29,7 @@ func New(now func() time.Time) *Store {
 		subjects:      map[verify.SubjectKey]*verify.Subject{},
 		verifications: map[string]*verify.Verification{},
 		due:           map[string]time.Time{},
-		limits:        map[verify.LimitKey]verify.LimitRow{},
+		counters:      map[verify.Place]verify.Counters{},
 		idems:         map[verify.MAC]verify.IdemRow{},
 	}}
 }
@@ -115,7 +115,7 @@ func (s *Store) Purge(ctx context.Context, before time.Time, limit int) (int, er
 	sweep(s.rows.subjects, &left, func(u *verify.Subject) bool {
 		return !u.Quiet().After(now) && u.Failed().Before(before)
 	})
-	sweep(s.rows.limits, &left, func(l verify.LimitRow) bool { return !l.ExpiresAt.After(now) })
+	sweep(s.rows.counters, &left, func(c verify.Counters) bool { return c.Expires() <= now.UnixMicro() })
 	sweep(s.rows.idems, &left, func(i verify.IdemRow) bool { return !i.ExpiresAt.After(now) })
 	return limit - left, nil
 }
@@ -138,7 +138,7 @@ type rows struct {
 	subjects      map[verify.SubjectKey]*verify.Subject
 	verifications map[string]*verify.Verification
 	due           map[string]time.Time // those to which something is owed, and when
-	limits        map[verify.LimitKey]verify.LimitRow
+	counters      map[verify.Place]verify.Counters
 	idems         map[verify.MAC]verify.IdemRow
 }
 
@@ -150,8 +150,8 @@ func (r rows) Subject(k verify.SubjectKey) (*verify.Subject, error) { return r.s
 // Verification implements verify.Rows.
 func (r rows) Verification(id string) (*verify.Verification, error) { return r.verifications[id], nil }
 
-// Limit implements verify.Rows.
-func (r rows) Limit(k verify.LimitKey) (int64, error) { return r.limits[k].Value, nil }
+// Counters implements verify.Rows.
+func (r rows) Counters(p verify.Place) (verify.Counters, error) { return r.counters[p], nil }
 
 // Idem implements verify.Rows.
 func (r rows) Idem(k verify.MAC) (*verify.IdemRow, error) {
@@ -174,12 +174,12 @@ func (r rows) save(c verify.Changes) {
 	for _, u := range c.Subjects {
 		r.subjects[u.Key] = u
 	}
-	for _, l := range c.Limits {
-		if l.Value == 0 { // cleared
-			delete(r.limits, l.Key)
+	for _, e := range c.Counters {
+		if len(e.Counters) == 0 {
+			delete(r.counters, e.Place)
 			continue
 		}
-		r.limits[l.Key] = l
+		r.counters[e.Place] = e.Counters
 	}
 	for _, i := range c.Idems {
 		r.idems[i.Key] = i.IdemRow

@@ -20,7 +20,7 @@ const copyName = "sixdigit copy"
 
 // copyTables are the tables whose rows are copied. writers is not among them: it
 // is about connections.
-const copyTables = `verifications, subjects, limits, idems, api_keys, services`
+const copyTables = `verifications, subjects, counters, idems, api_keys, services`
 
 // copyDays is how far back a copy makes partitions; older days land in
 // verifications_rest. Rows are kept for 30 days unless somebody asks for more.
@@ -37,7 +37,7 @@ func Export(ctx context.Context, url secret.String, each func(transfer.Rows) err
 			return err
 		}
 		h := &handover{each: each}
-		for _, read := range []func(context.Context, pgx.Tx) error{h.verifications, h.subjects, h.limits, h.idems, h.apiKeys, h.services} {
+		for _, read := range []func(context.Context, pgx.Tx) error{h.verifications, h.subjects, h.places, h.idems, h.apiKeys, h.services} {
 			if err := read(ctx, tx); err != nil {
 				return err
 			}
@@ -157,8 +157,8 @@ func connected(ctx context.Context, config *pgx.ConnConfig, name string) error {
 // countRows counts the rows of all tables that are copied.
 func countRows(ctx context.Context, tx pgx.Tx) (c transfer.Counts, err error) {
 	err = tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM verifications), (SELECT count(*) FROM subjects),
-		(SELECT count(*) FROM limits), (SELECT count(*) FROM idems), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM services)`).
-		Scan(&c.Verifications, &c.Subjects, &c.Limits, &c.Idems, &c.APIKeys, &c.Services)
+		(SELECT count(*) FROM counters), (SELECT count(*) FROM idems), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM services)`).
+		Scan(&c.Verifications, &c.Subjects, &c.Counters, &c.Idems, &c.APIKeys, &c.Services)
 	if err != nil {
 		return c, unavailable("count the rows", err)
 	}
@@ -223,10 +223,10 @@ func (h *handover) subjects(ctx context.Context, tx pgx.Tx) error {
 		[]any{&s.Key, &s.Quiet, &s.Failed, &s.Data}, func() { h.rows.Subjects = append(h.rows.Subjects, s) })
 }
 
-func (h *handover) limits(ctx context.Context, tx pgx.Tx) error {
-	var l transfer.Limit
-	return h.read(ctx, tx, `SELECT key, value, expires FROM limits`,
-		[]any{&l.Key, &l.Value, &l.Expires}, func() { h.rows.Limits = append(h.rows.Limits, l) })
+func (h *handover) places(ctx context.Context, tx pgx.Tx) error {
+	var c transfer.Counters
+	return h.read(ctx, tx, `SELECT place, expires, data FROM counters`,
+		[]any{&c.Place, &c.Expires, &c.Data}, func() { h.rows.Counters = append(h.rows.Counters, c) })
 }
 
 func (h *handover) idems(ctx context.Context, tx pgx.Tx) error {
@@ -240,6 +240,10 @@ func (h *handover) apiKeys(ctx context.Context, tx pgx.Tx) error {
 	return h.read(ctx, tx, `SELECT `+keyColumns+` FROM api_keys`,
 		[]any{&k.ID, &k.Hash, &k.Name, &k.App, &k.Scopes, &k.Created, &k.Used, &k.Revoked, &k.Expires}, func() { h.rows.APIKeys = append(h.rows.APIKeys, k) })
 }
+
+// importVersion is the version of all rows that are copied. Connections draw
+// theirs from 62 bits.
+const importVersion = 1
 
 // filler writes rows into an empty database.
 type filler struct {
@@ -259,21 +263,21 @@ func (f *filler) insert(ctx context.Context, r transfer.Rows) error {
 		n       int
 		row     func(i int) []any
 	}{
-		{"verifications", []string{"day", "id", "subject", "number", "ended", "due", "data"}, len(r.Verifications), func(i int) []any {
+		{"verifications", []string{"day", "id", "subject", "number", "ended", "due", "version", "data"}, len(r.Verifications), func(i int) []any {
 			v := &r.Verifications[i]
-			return []any{dayOf(v.ID), v.ID, transfer.SubjectIn(v.Data), v.Number, v.Ended, v.Due, v.Data}
+			return []any{dayOf(v.ID), v.ID, transfer.SubjectIn(v.Data), v.Number, v.Ended, v.Due, importVersion, v.Data}
 		}},
-		{"subjects", []string{"key", "quiet", "failed", "data"}, len(r.Subjects), func(i int) []any {
+		{"subjects", []string{"key", "quiet", "failed", "version", "data"}, len(r.Subjects), func(i int) []any {
 			s := &r.Subjects[i]
-			return []any{s.Key, s.Quiet, s.Failed, s.Data}
+			return []any{s.Key, s.Quiet, s.Failed, importVersion, s.Data}
 		}},
-		{"limits", []string{"key", "value", "expires"}, len(r.Limits), func(i int) []any {
-			l := &r.Limits[i]
-			return []any{l.Key, l.Value, l.Expires}
+		{"counters", []string{"place", "expires", "version", "data"}, len(r.Counters), func(i int) []any {
+			c := &r.Counters[i]
+			return []any{c.Place, c.Expires, importVersion, c.Data}
 		}},
-		{"idems", []string{"key", "expires", "data"}, len(r.Idems), func(i int) []any {
+		{"idems", []string{"key", "expires", "version", "data"}, len(r.Idems), func(i int) []any {
 			e := &r.Idems[i]
-			return []any{e.Key, e.Expires, e.Data}
+			return []any{e.Key, e.Expires, importVersion, e.Data}
 		}},
 		{"api_keys", []string{"id", "hash", "name", "app", "scopes", "created", "used", "revoked", "expires"}, len(r.APIKeys), func(i int) []any {
 			k := &r.APIKeys[i]

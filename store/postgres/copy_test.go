@@ -35,7 +35,7 @@ func sampleRows() (r transfer.Rows) {
 		}
 		r.Verifications = append(r.Verifications, transfer.Verification{ID: idOf(day, i), Number: "+1", Ended: n, Due: n % 3, Data: data})
 		r.Subjects = append(r.Subjects, transfer.Subject{Key: key, Quiet: n, Failed: -n, Data: data})
-		r.Limits = append(r.Limits, transfer.Limit{Key: key, Value: n << 40, Expires: n})
+		r.Counters = append(r.Counters, transfer.Counters{Place: (n - 250) << 40, Expires: n, Data: key[:24]})
 		r.Idems = append(r.Idems, transfer.Idem{Key: key, Expires: n, Data: data})
 		r.APIKeys = append(r.APIKeys, transfer.APIKey{ID: fmt.Sprintf("k%05d", i), Hash: key, Name: "Žluťoučký", App: "shop", Scopes: "read verify", Created: n, Used: 1, Revoked: 2, Expires: 3})
 		r.Services = append(r.Services, transfer.Service{SID: fmt.Sprintf("VA%05d", i), App: "shop", Created: n, Data: []byte("{}")})
@@ -54,7 +54,7 @@ func exported(t *testing.T, url string) (all transfer.Rows) {
 	err := postgres.Export(t.Context(), secret.New(url), func(r transfer.Rows) error {
 		all.Verifications = append(all.Verifications, r.Verifications...)
 		all.Subjects = append(all.Subjects, r.Subjects...)
-		all.Limits = append(all.Limits, r.Limits...)
+		all.Counters = append(all.Counters, r.Counters...)
 		all.Idems = append(all.Idems, r.Idems...)
 		all.APIKeys = append(all.APIKeys, r.APIKeys...)
 		all.Services = append(all.Services, r.Services...)
@@ -65,7 +65,7 @@ func exported(t *testing.T, url string) (all transfer.Rows) {
 	}
 	// Only verifications come in an order that is promised.
 	slices.SortFunc(all.Subjects, func(a, b transfer.Subject) int { return bytes.Compare(a.Key, b.Key) })
-	slices.SortFunc(all.Limits, func(a, b transfer.Limit) int { return bytes.Compare(a.Key, b.Key) })
+	slices.SortFunc(all.Counters, func(a, b transfer.Counters) int { return cmp.Compare(a.Place, b.Place) })
 	slices.SortFunc(all.Idems, func(a, b transfer.Idem) int { return bytes.Compare(a.Key, b.Key) })
 	slices.SortFunc(all.APIKeys, func(a, b transfer.APIKey) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(all.Services, func(a, b transfer.Service) int { return cmp.Compare(a.SID, b.SID) })
@@ -120,7 +120,7 @@ func TestCopyIsWholeOrNothing(t *testing.T) {
 	t.Parallel()
 	url, rows, broken := quick.Server(t).Database(t), sampleRows(), errors.New("broken")
 	twice := rows
-	twice.Limits = append(twice.Limits, twice.Limits[0])
+	twice.Counters = append(twice.Counters, twice.Counters[0])
 	for name, from := range map[string]transfer.Source{
 		"a source that fails": func(ctx context.Context, each func(transfer.Rows) error) error {
 			return errors.Join(of(rows)(ctx, each), broken)

@@ -1,26 +1,37 @@
 // Package postgres keeps verifications in a PostgreSQL database: the store of a
 // service that runs in many replicas.
 //
-//	Do ──> queue ──> BEGIN, the time, and every row foreseen, locked   1 round trip
+//	Do ──> queue ──> rows that are remembered are guessed to be still so;
+//	                 those that cannot be guessed: BEGIN, the time, and all    0 or 1 round trip
+//	                 of them locked and fetched
 //	                 verify.Batch applies each operation
-//	                 what it asked for besides is fetched, and all     0 or 1
-//	                 operations are applied anew
-//	                 the changed rows, and COMMIT                      1
+//	                 BEGIN, unless it was said; the changed rows, if they      1
+//	                 and all that were guessed are what they were; COMMIT
+//	       guessed wrong: all over again, with every row locked at first
 //	Get, Due, Purge ──> a pool of connections
 //
 // One connection writes. It takes everything that waits as one transaction
 // (package commit), with statements whose number does not depend on how many
-// operations there are. Replicas meet in the rows: each locks what it reads, in
-// one order of tables and keys, so that none waits for one that waits for it. A
-// row that is not there cannot be locked; who inserts it second is refused and
-// runs its batch again, as after a deadlock or a broken connection.
+// operations there are.
+//
+// Each row has a version. The writer remembers what it has written and read, and
+// decides on that; the server writes nothing unless every row that was read has
+// the version that was remembered, and holds on to all of them until the COMMIT.
+// So what is remembered may be wrong and no answer ever is. A row that another
+// replica writes too is soon locked first (plan.go, memory.go).
+//
+// Rows are locked in one order of tables and keys, so that no replica waits for
+// one that waits for it; who has guessed waits only for a moment. A row that is
+// not there cannot be locked; who inserts it second is refused and runs its batch
+// again, as after a deadlock or a broken connection.
 //
 // Where the connection breaks at the COMMIT, nobody knows whether it happened.
 // Each writer's connection has a row with the number of its last batch; another
-// connection asks for it, after the lost transaction's end. Do then returns the
-// truth, after at most 10 s.
+// connection asks for it, after the lost transaction's end, and bars it from
+// beginning late. Do then returns the truth, after at most 10 s.
 //
-// The time is the database's. Days of verifications are partitions, which Purge
-// makes ahead and drops. docs/postgres.md says what a server must be able to do,
-// and ADR 19 why all this is so.
+// The time is the database's: it comes with every answer, is reckoned on for a
+// second at most, and the server compares. Days of verifications are partitions,
+// which Purge makes ahead and drops. docs/postgres.md says what a server must be
+// able to do, and ADR 19 why all this is so.
 package postgres

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -10,17 +11,31 @@ import (
 )
 
 // unavailable wraps an error of the database, so that verify.ErrUnavailable is
-// found in it. Of PostgreSQL's errors only message and code are told, which name
-// tables and constraints; values stand in the detail, which is not.
+// found in it. It tells what Explain does: servers and causes, no user and no
+// value.
 func unavailable(step string, err error) error {
 	if errors.Is(err, verify.ErrUnavailable) {
 		return err
 	}
-	return fmt.Errorf("postgres: %s: %w: %w", step, verify.ErrUnavailable, err)
+	return &unavailableError{step, err}
 }
+
+type unavailableError struct {
+	step string
+	err  error
+}
+
+// Error describes the failure.
+func (e *unavailableError) Error() string {
+	return fmt.Sprintf("postgres: %s: %v: %s", e.step, verify.ErrUnavailable, Explain(e.err))
+}
+
+// Unwrap returns verify.ErrUnavailable and the cause.
+func (e *unavailableError) Unwrap() []error { return []error{verify.ErrUnavailable, e.err} }
 
 // Codes of PostgreSQL (its documentation, appendix A).
 const (
+	codeMismatch      = "22012" // see unless
 	codeUnique        = "23505"
 	codeReadOnly      = "25006"
 	codeNoStatement   = "26000" // a pooler has handed us another connection
@@ -55,8 +70,14 @@ func refused(err error) bool {
 // same connection or a new one.
 func again(err error) bool {
 	switch code(err) {
-	case codeUnique, codeSerialization, codeDeadlock, codeLockWait, codeNoStatement, codePlanChanged, codeInternal, codeReadOnly:
+	case codeMismatch, codeNoTable, codePrivilege, codeUnique, codeSerialization, codeDeadlock, codeLockWait, codeNoStatement, codePlanChanged, codeInternal, codeReadOnly:
 		return true
 	}
 	return !refused(err)
+}
+
+// timedOut reports whether a server was waited for in vain, also by one that was
+// to connect to it.
+func timedOut(err error) bool {
+	return pgconn.Timeout(err) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -14,3 +14,56 @@ func (s *Store) ShrinkPartition(ctx context.Context, day, now time.Time) error {
 
 // ErrPartitionInUse says that a partition stays.
 var ErrPartitionInUse = errInUse
+
+// Trips is how often the writer has been to the server, and Reruns how often it
+// has run a batch again.
+func (s *Store) Trips() int64 { return s.writer.trips.Load() }
+
+// Reruns is how often the writer has run a batch again.
+func (s *Store) Reruns() int64 { return s.writer.reruns.Load() }
+
+// Dare makes the writer rely on whatever it remembers, and take what it does not
+// for absent. Nothing may be under way.
+func (s *Store) Dare() {
+	w := s.writer
+	*w.odds = odds{}
+	if w.memory != nil {
+		trust(&w.memory.idems)
+		trust(&w.memory.subjects)
+		trust(&w.memory.verifications)
+		trust(&w.memory.counters)
+	}
+}
+
+func trust[K comparable, T any](r *memos[K, T]) {
+	for _, all := range []map[K]sized[memo[T]]{r.young, r.old} {
+		for k, e := range all {
+			e.value.doubt = 0
+			all[k] = e
+		}
+	}
+}
+
+// Askew puts the writer's idea of the time off. Nothing may be under way.
+func (s *Store) Askew(by time.Duration) { s.writer.session.clock.ahead += by }
+
+// Idle makes the writer believe that nothing was said for long. Nothing may be
+// under way.
+func (s *Store) Idle() { s.writer.session.clock.heard -= 2 * clockTrust }
+
+// AskTooSoon asks after the writer's next batch. It reports whether that one was
+// committed, as far as the answer goes.
+func (s *Store) AskTooSoon(ctx context.Context) (bool, error) {
+	session := s.writer.session
+	fate, err := s.ask(ctx, &lostBatch{writer: session.id, batch: session.batch + 1})
+	return fate == committed, err
+}
+
+// Statements are all that find rows by keys, on the tables and on a partition.
+func Statements(day time.Time) (all []string) {
+	for _, t := range []table{tableOf(tableIdems), tableOf(tableSubjects), tableOf(tableVerifications), tableOf(tableCounters), verificationsIn(partitionName(int32(day.Unix() / secondsPerDay)))} {
+		s := t.statements()
+		all = append(all, s.lock, s.update, s.drop, s.check)
+	}
+	return all
+}

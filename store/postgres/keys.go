@@ -18,7 +18,10 @@ import (
 
 // Keys keeps API keys, in the same database as the verifications and apart from
 // their writer: keys change a few times a day, often by another process.
-type Keys struct{ pool *pgxpool.Pool }
+type Keys struct {
+	pool    *pgxpool.Pool
+	lookups breaker
+}
 
 var _ access.Store = (*Keys)(nil)
 
@@ -33,7 +36,7 @@ func OpenKeys(ctx context.Context, url secret.String) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Keys{pool}, nil
+	return &Keys{pool: pool}, nil
 }
 
 // Close closes the connections.
@@ -58,7 +61,7 @@ func (k *Keys) Insert(ctx context.Context, key access.Key) error {
 
 // ByID implements access.Store.
 func (k *Keys) ByID(ctx context.Context, id string) (key access.Key, err error) {
-	err = read(ctx, func(ctx context.Context) error {
+	err = k.lookups.read(ctx, func(ctx context.Context) error {
 		key, err = scanKey(k.pool.QueryRow(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE id = $1`, id))
 		return err
 	})

@@ -10,16 +10,6 @@ import (
 	"github.com/sixdigit/sixdigit/verify"
 )
 
-// The tables in the order in which every transaction locks their rows, and in
-// each of them by key. So no two batches wait for each other.
-const (
-	tableNone = iota
-	tableIdems
-	tableSubjects
-	tableVerifications
-	tableLimits
-)
-
 type set[K comparable] map[K]struct{}
 
 func (s set[K]) add(k K) { s[k] = struct{}{} }
@@ -29,7 +19,7 @@ type keyset struct {
 	idems         set[verify.MAC]
 	subjects      set[verify.SubjectKey]
 	verifications set[string]
-	limits        set[verify.LimitKey]
+	counters      set[verify.Place]
 	// subjectsOf are verifications whose subjects are wanted, whatever these are.
 	subjectsOf set[string]
 }
@@ -37,7 +27,7 @@ type keyset struct {
 func newKeyset() *keyset {
 	return &keyset{
 		idems: set[verify.MAC]{}, subjects: set[verify.SubjectKey]{}, verifications: set[string]{},
-		limits: set[verify.LimitKey]{}, subjectsOf: set[string]{},
+		counters: set[verify.Place]{}, subjectsOf: set[string]{},
 	}
 }
 
@@ -45,7 +35,7 @@ func (k *keyset) merge(other *keyset) {
 	maps.Copy(k.idems, other.idems)
 	maps.Copy(k.subjects, other.subjects)
 	maps.Copy(k.verifications, other.verifications)
-	maps.Copy(k.limits, other.limits)
+	maps.Copy(k.counters, other.counters)
 	maps.Copy(k.subjectsOf, other.subjectsOf)
 }
 
@@ -60,12 +50,12 @@ func (k *keyset) addChanges(c verify.Changes) {
 	for _, v := range c.Verifications {
 		k.verifications.add(v.ID)
 	}
-	for _, l := range c.Limits {
-		k.limits.add(l.Key)
+	for _, e := range c.Counters {
+		k.counters.add(e.Place)
 	}
 }
 
-// first is the first table that a key is of.
+// first is the first table that a key is of, tableCount when there is none.
 func (k *keyset) first() int {
 	switch {
 	case len(k.idems) > 0:
@@ -74,40 +64,43 @@ func (k *keyset) first() int {
 		return tableSubjects
 	case len(k.verifications) > 0:
 		return tableVerifications
-	case len(k.limits) > 0:
-		return tableLimits
+	case len(k.counters) > 0:
+		return tableCounters
 	}
-	return tableNone
+	return tableCount
 }
+
+func (k *keyset) empty() bool { return k.first() == tableCount }
 
 // key is a key that is an array of bytes.
 type key interface {
-	verify.MAC | verify.SubjectKey | verify.LimitKey
-}
-
-// sorted returns keys as arguments, in order.
-func sorted[K interface {
+	verify.MAC | verify.SubjectKey
 	comparable
-	key
-}](s set[K]) [][]byte {
-	all := make([][]byte, 0, len(s))
-	for k := range s {
-		all = append(all, keyBytes(k))
-	}
-	slices.SortFunc(all, bytes.Compare)
-	return all
 }
 
-func keyBytes[K key](k K) []byte {
-	switch k := any(k).(type) {
-	case verify.MAC:
-		return k[:]
-	case verify.SubjectKey:
-		return k[:]
-	case verify.LimitKey:
-		return k[:]
+// inOrder returns keys as the columns of a block, in order.
+func inOrder[K key](s set[K]) *block {
+	all := make([][32]byte, 0, len(s))
+	for k := range s {
+		all = append(all, [32]byte(k))
 	}
-	return nil
+	slices.SortFunc(all, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
+	b := newBlock(tableOf(tableIdems).keys, len(all))
+	for i := range all {
+		b.columns[0].bytes(all[i][:])
+	}
+	b.n = len(all)
+	return b
+}
+
+// placesInOrder returns places as the columns of a block, in order.
+func placesInOrder(s set[verify.Place]) *block {
+	b := newBlock(tableOf(tableCounters).keys, len(s))
+	for _, p := range slices.Sorted(maps.Keys(s)) {
+		b.columns[0].int64(int64(p))
+	}
+	b.n = len(s)
+	return b
 }
 
 // noDay stands for the day of an id that tells none.
@@ -133,24 +126,50 @@ func dayOf(id string) int32 {
 	return int32(n >> 4) // #nosec G115 -- 16 bits
 }
 
-// dayGroup are ids of one day, in order.
-type dayGroup struct {
-	day int32
-	ids []string
+// daySet are the days that have a partition of their own.
+type daySet map[int32]bool
+
+// table names the table where a day's verifications are. To name the partition
+// saves the server the choice, and it need not even open the others.
+func (d daySet) table(day int32) string {
+	if d[day] {
+		return partitionName(day)
+	}
+	return parentTable
 }
 
-// byDay sorts ids by day and id.
-func byDay(ids set[string]) []dayGroup {
-	groups := map[int32][]string{}
-	for id := range ids {
-		day := dayOf(id)
-		groups[day] = append(groups[day], id)
+// order compares ids by where they are, the days that have no partition first, by
+// day and id.
+func (d daySet) order(a, b string) int {
+	x, y := dayOf(a), dayOf(b)
+	if x != y && d[x] != d[y] {
+		if d[x] {
+			return 1
+		}
+		return -1
 	}
-	all := make([]dayGroup, 0, len(groups))
-	for day, ids := range groups {
-		slices.Sort(ids)
-		all = append(all, dayGroup{day, ids})
+	return cmp.Or(cmp.Compare(x, y), cmp.Compare(a, b))
+}
+
+// group are the keys of verifications in one table, in order.
+type group struct {
+	table string
+	ids   []string
+	keys  *block
+}
+
+func (d daySet) groups(s set[string]) (all []group) {
+	ids := slices.SortedFunc(maps.Keys(s), d.order)
+	for _, id := range ids {
+		table := d.table(dayOf(id))
+		if len(all) == 0 || all[len(all)-1].table != table {
+			all = append(all, group{table: table, keys: newBlock(verificationsIn(table).keys, len(ids))})
+		}
+		g := &all[len(all)-1]
+		g.ids = append(g.ids, id)
+		g.keys.columns[0].int32(dayOf(id))
+		g.keys.columns[1].text(id)
+		g.keys.n++
 	}
-	slices.SortFunc(all, func(a, b dayGroup) int { return cmp.Compare(a.day, b.day) })
 	return all
 }

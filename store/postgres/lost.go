@@ -16,6 +16,7 @@ type lostBatch struct {
 	writer []byte // the connection's row
 	batch  int64  // its number there, if it was committed
 	cause  error
+	sent   time.Time
 
 	done chan struct{} // closed when fate is known
 	fate fate
@@ -46,7 +47,7 @@ type outcome struct {
 	result commit.Result[any]
 }
 
-// askTime is for how long the fate of a batch is asked after. A server that has
+// askTime is until when, since it was sent, a batch's fate is asked after. A server that has
 // failed is replaced in that time, if it is replaced by itself; beyond it,
 // whoever waits for the answer has gone.
 const askTime = 10 * time.Second
@@ -54,7 +55,7 @@ const askTime = 10 * time.Second
 // settle finds a lost batch's fate out, or gives up.
 func (s *Store) settle(l *lostBatch) {
 	defer close(l.done)
-	ctx, cancel := context.WithTimeout(s.life, askTime)
+	ctx, cancel := context.WithDeadline(s.life, l.sent.Add(askTime))
 	defer cancel()
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
 		if fate, err := s.ask(ctx, l); err == nil {

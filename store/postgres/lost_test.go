@@ -192,7 +192,11 @@ func TestACommitWithoutItsStandby(t *testing.T) {
 	s := open(t, postgres.Options{URL: secret.New(url)})
 	id := idOf(time.Now(), 1)
 	do(t, s, start(id))
-	server.Exec(t, url, `ALTER SYSTEM SET synchronous_standby_names = 'absent'`, `SELECT pg_reload_conf()`)
+	// Only from here on does every COMMIT wait: a server heeds a setting some time
+	// after it was told to.
+	if err := server.AwaitStandby("absent"); err != nil {
+		t.Fatal(err)
+	}
 	done := make(chan error, 1)
 	go func() {
 		n, err := s.Do(context.Background(), count(id))

@@ -23,7 +23,7 @@ var migrationFiles embed.FS
 // the version and the lock are made by all who come at once.
 const migrateTries = 10
 
-// errNewer is for tables that this program does not know.
+// errNewer is for tables that this program cannot live with.
 var errNewer = errors.New("postgres: the database was written by a newer version of this program; use that one")
 
 // migrate brings the tables up to date. Replicas may do so at once: one of them
@@ -71,10 +71,24 @@ func up(ctx context.Context, db *sql.DB, files fs.FS) error {
 	case current == target:
 		return nil
 	case current > target:
-		return errNewer
+		return compatible(ctx, db, target)
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return unavailable("bring the tables up to date", err)
+	}
+	return nil
+}
+
+// compatible lets a program of the version before run on tables that a newer one
+// has brought up to date, as replicas do in the middle of an upgrade: so one that
+// crashes may come back.
+func compatible(ctx context.Context, db *sql.DB, known int64) error {
+	var oldest int64
+	switch err := db.QueryRowContext(ctx, `SELECT oldest FROM compatible`).Scan(&oldest); {
+	case err != nil:
+		return unavailable("read with which versions the tables go", err)
+	case known < oldest:
+		return errNewer
 	}
 	return nil
 }

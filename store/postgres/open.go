@@ -38,14 +38,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	codec := newCodec()
 	s := &Store{
-		pool: pool, codec: codec, clock: o.Now,
-		writer: &writer{config: pool.Config().ConnConfig, codec: codec, now: o.Now, hints: newRecent[string, hint](hintsKept)},
+		pool: pool, clock: o.Now, sweeps: newSweeps(),
 	}
+	s.writer = &writer{config: pool.Config().ConnConfig, now: o.Now, made: &s.days, purged: &s.purged, odds: newOdds(), texts: map[string]statements{}}
+	s.days.Store(&daySet{})
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.writer.lost = s.lose
-	if err := errors.Join(s.makePartitions(ctx), s.writer.connect(ctx)); err != nil {
+	if err := errors.Join(s.makePartitions(ctx), s.writer.connectFirst(ctx)); err != nil {
 		s.end()
 		s.writer.hangUp() //nolint:contextcheck // It says goodbye also when ctx is over.
 		pool.Close()

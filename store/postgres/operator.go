@@ -124,7 +124,7 @@ func Explain(err error) string {
 		return "cannot connect: " + explainConnect(connect)
 	case errors.As(err, &pg):
 		return explainPg(pg)
-	case pgconn.Timeout(err), errors.Is(err, context.DeadlineExceeded):
+	case timedOut(err):
 		return "no answer in time"
 	}
 	var op *net.OpError
@@ -179,7 +179,7 @@ func reasonOf(err error) string {
 		return explainPg(pg)
 	case errors.As(err, &dns):
 		return "the name " + dns.Name + " is not known"
-	case pgconn.Timeout(err), errors.Is(err, context.DeadlineExceeded):
+	case timedOut(err):
 		return "no answer in time"
 	case errors.Is(err, pgconn.ErrReadOnlyConnection):
 		return troubles["25006"]

@@ -132,6 +132,9 @@ func TestExplain(t *testing.T) {
 			if strings.Contains(text, never) {
 				t.Errorf("%s: %q holds %q", name, text, never)
 			}
+			if strings.Contains(c.err.Error(), never) { // which is what a log has
+				t.Errorf("%s: the error holds %q: %v", name, never, c.err)
+			}
 		}
 	}
 	if text := postgres.Explain(nil); text != "" {

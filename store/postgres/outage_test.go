@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sixdigit/sixdigit/internal/access"
 	"github.com/sixdigit/sixdigit/internal/pgtest"
 	"github.com/sixdigit/sixdigit/secret"
 	"github.com/sixdigit/sixdigit/store/postgres"
@@ -90,14 +91,17 @@ func TestTheDatabaseGoesAway(t *testing.T) {
 		}
 	}
 	again("at first")
+	s.Idle() // what is under way when it happens has to be asked after
 	server.Stop()
 	down(t, "stopped", s)
 	restart()
 	again("stopped and started")
+	s.Idle()
 	server.Kill()
 	down(t, "killed", s)
 	restart()
 	again("killed and started")
+	s.Idle()
 	resume, err := server.Pause()
 	if err != nil {
 		t.Fatal(err)
@@ -105,10 +109,23 @@ func TestTheDatabaseGoesAway(t *testing.T) {
 	down(t, "frozen", s)
 	resume()
 	again("frozen and thawed")
+	s.Idle()
 	speak := proxy.Silence()
 	down(t, "silent", s)
 	speak()
 	again("silent and not any more")
+
+	// While there is traffic, the first who calls may have to be asked after.
+	speak = proxy.Silence()
+	began := time.Now()
+	if err := s.Ready(t.Context()); !errors.Is(err, verify.ErrUnavailable) {
+		t.Errorf("in the middle of traffic: %v", err)
+	}
+	if took := time.Since(began); took > 12*time.Second {
+		t.Errorf("in the middle of traffic that took %s", took)
+	}
+	speak()
+	again("silent in the middle of traffic")
 
 	// Nobody notices a server that is started anew between two calls.
 	for range 3 {
@@ -126,6 +143,74 @@ func TestTheDatabaseGoesAway(t *testing.T) {
 	again("started anew")
 }
 
+// TestSilenceIsKnown: once somebody has waited in vain, others are told at once,
+// but for the one who finds out whether the server answers again.
+func TestSilenceIsKnown(t *testing.T) {
+	t.Parallel()
+	server := shared.Server(t)
+	proxy := pgtest.NewProxy(t, server)
+	url := secret.New(proxy.URL(name(server.Database(t))))
+	s := open(t, postgres.Options{URL: url})
+	keys, err := postgres.OpenKeys(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := keys.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	speak := proxy.Silence()
+	defer speak()
+	calls := map[string]func() error{
+		"Do":   func() error { _, err := s.Do(t.Context(), start(idOf(time.Now(), 1))); return err },
+		"Get":  func() error { _, err := s.Get(t.Context(), "x"); return err },
+		"ByID": func() error { _, err := keys.ByID(t.Context(), "x"); return err },
+	}
+	var all sync.WaitGroup
+	for what, call := range calls {
+		all.Go(func() {
+			began := time.Now()
+			if err := call(); !errors.Is(err, verify.ErrUnavailable) {
+				t.Errorf("%s: %v", what, err)
+			}
+			if took := time.Since(began); took > quickly {
+				t.Errorf("%s: the first took %s", what, took)
+			}
+			var slow atomic.Int32
+			var crowd sync.WaitGroup
+			for range 50 {
+				crowd.Go(func() {
+					began := time.Now()
+					if err := call(); !errors.Is(err, verify.ErrUnavailable) {
+						t.Errorf("%s: %v", what, err)
+					}
+					if time.Since(began) > time.Second {
+						slow.Add(1)
+					}
+				})
+			}
+			crowd.Wait()
+			if n := slow.Load(); n > 1 {
+				t.Errorf("%s: %d of 50 had to wait", what, n)
+			}
+		})
+	}
+	all.Wait()
+	speak()
+	back(t, "not silent any more", s)
+	for deadline := time.Now().Add(quickly); ; time.Sleep(time.Millisecond) {
+		_, err := s.Get(t.Context(), "x")
+		_, keyErr := keys.ByID(t.Context(), "x")
+		if errors.Is(err, verify.ErrNotFound) && errors.Is(keyErr, access.ErrNoKey) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not silent any more: %v, %v", err, keyErr)
+		}
+	}
+}
+
 // TestADeadlockRunsAgain lets somebody else lock rows in another order than the
 // store does.
 func TestADeadlockRunsAgain(t *testing.T) {
@@ -135,6 +220,7 @@ func TestADeadlockRunsAgain(t *testing.T) {
 	id, ctx := idOf(time.Now(), 1), t.Context()
 	do(t, s, start(id))
 	do(t, s, start(id, charge(1)))
+	s = open(t, postgres.Options{URL: secret.New(url)}) // one that remembers no rows locks them all
 	other, err := pgx.Connect(ctx, url)
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +236,7 @@ func TestADeadlockRunsAgain(t *testing.T) {
 	exec(`BEGIN`)
 	// The store is the one that finds out.
 	exec(`SET deadlock_timeout = '1min'`)
-	exec(`SELECT FROM limits WHERE key = $1 FOR UPDATE`, limit.Key[:])
+	exec(`SELECT FROM counters WHERE place = $1 FOR UPDATE`, int64(limit.Key.Place()))
 	var runs atomic.Int32
 	op := count(id)
 	inner := op.Decide
@@ -287,7 +373,7 @@ func TestOpenRefuses(t *testing.T) {
 	db := database(t)
 	newer := database(t)
 	open(t, postgres.Options{URL: secret.New(newer)})
-	shared.Server(t).Exec(t, newer, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
+	shared.Server(t).Exec(t, newer, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`, `UPDATE compatible SET oldest = 9999`)
 	for url, want := range map[string]struct {
 		text        string
 		unavailable bool
@@ -296,9 +382,9 @@ func TestOpenRefuses(t *testing.T) {
 		newer:                                 {"newer version", false},
 		"nope":                                {"not understood", false},
 		"postgres://user:hush@:not a port/db": {"not understood", false},
-		strings.Replace(db, name(db), "nowhere", 1):    {"does not exist", true},
+		strings.Replace(db, name(db), "nowhere", 1):    {"no such database", true},
 		"postgres://u:hush@127.0.0.1:1/db":             {"refused", true},
-		db + "&default_transaction_read_only=on":       {"read only", true},
+		db + "&default_transaction_read_only=on":       {"it takes no writes", true},
 		db + "&target_session_attrs=standby":           {"hot standby", true},
 		"postgres://u:hush@127.0.0.1:1,127.0.0.1:2/db": {"refused", true},
 	} {

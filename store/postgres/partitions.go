@@ -34,7 +34,8 @@ const (
 
 func partitionName(day int32) string { return partitionPrefix + strconv.Itoa(int(day)) }
 
-// partitionDays returns the days that have a partition, the oldest first.
+// partitionDays returns the days that have a partition, the oldest first, and
+// lets the writer know them.
 func (s *Store) partitionDays(ctx context.Context) (days []int32, err error) {
 	err = read(ctx, func(ctx context.Context) error {
 		found, err := s.pool.Query(ctx, `SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'verifications'::regclass`)
@@ -53,6 +54,13 @@ func (s *Store) partitionDays(ctx context.Context) (days []int32, err error) {
 		return err
 	})
 	slices.Sort(days)
+	if err == nil {
+		there := make(daySet, len(days))
+		for _, day := range days {
+			there[day] = true
+		}
+		s.days.Store(&there)
+	}
 	return days, err
 }
 
@@ -84,7 +92,8 @@ func (s *Store) makePartitions(ctx context.Context) error {
 		}
 	}
 	s.made.through = through
-	return nil
+	_, err = s.partitionDays(ctx)
+	return err
 }
 
 // makePartition makes a table and then attaches it, which, unlike making it as a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type bite struct {
 	before int64 // verifications and failures older than this
 	owed   int64 // and, with something owed, verifications older than this
 	now    int64
+	ended  time.Time // when the purge ended
 }
 
 // partitions remembers through which day there are some, or when to look again
@@ -47,26 +49,31 @@ type partitions struct {
 const partitionRetry = time.Hour
 
 // sweep is a table that is purged by going through its keys: an index on a time
-// that changes with every charge would cost every charge. over is when a row is.
-type sweep struct {
-	table, over string
-	args        func(bite) []any // from $2 on
-}
-
-func sweepTables() [3]sweep {
-	now := func(b bite) []any { return []any{b.now} }
-	return [...]sweep{
-		{"subjects", `quiet <= $2 AND failed < $3`, func(b bite) []any { return []any{b.now, b.before} }},
-		{"limits", `expires <= $2`, now},
-		{"idems", `expires <= $2`, now},
-	}
+// that changes with every charge would cost every charge.
+type sweep[K any] struct {
+	table, key, keyType string
+	over                string           // when a row is
+	args                func(bite) []any // what over needs, from $2 on
+	least               K                // no key is smaller
+	after               *K               // where the last look ended; nil is the start
 }
 
 // sweeps remember where in a table the last look ended, so that a purge in many
 // bites reads each table once.
 type sweeps struct {
-	mu    sync.Mutex
-	after [3][]byte
+	mu              sync.Mutex
+	subjects, idems sweep[[]byte]
+	counters        sweep[int64]
+}
+
+func newSweeps() *sweeps {
+	now := func(b bite) []any { return []any{b.now} }
+	return &sweeps{
+		subjects: sweep[[]byte]{table: "subjects", key: "key", keyType: "bytea", least: []byte{}, over: `quiet <= $2 AND failed < $3`,
+			args: func(b bite) []any { return []any{b.now, b.before} }},
+		idems:    sweep[[]byte]{table: "idems", key: "key", keyType: "bytea", least: []byte{}, over: `expires <= $2`, args: now},
+		counters: sweep[int64]{table: "counters", key: "place", keyType: "bigint", least: math.MinInt64, over: `expires <= $2`, args: now},
+	}
 }
 
 // Purge implements verify.Store. Verifications go by the day: once all of a day
@@ -98,14 +105,17 @@ func (s *Store) purge(ctx context.Context, before time.Time, limit int) (removed
 		before = now // what has not ended has not ended
 	}
 	b := bite{before: micros(before), owed: micros(now.Add(-owedLife)), now: micros(now)}
+	defer s.forget(b)
 	if err := s.makePartitions(ctx); err != nil {
 		return 0, err
 	}
 	if removed, err = s.purgeDays(ctx, b, limit); err != nil {
 		return removed, err
 	}
-	for i, table := range sweepTables() {
-		n, err := s.sweep(ctx, i, table, b, limit-removed)
+	for _, table := range []interface {
+		bites(context.Context, *Store, bite, int) (int, error)
+	}{&s.sweeps.subjects, &s.sweeps.counters, &s.sweeps.idems} {
+		n, err := table.bites(ctx, s, b, limit-removed)
 		if removed += n; err != nil {
 			return removed, err
 		}
@@ -113,6 +123,16 @@ func (s *Store) purge(ctx context.Context, before time.Time, limit int) (removed
 	// By the database's clock, which wrote them, whatever the store's is.
 	_, err = s.exec(ctx, `DELETE FROM writers WHERE used < `+clock+` - $1`, writerLife.Microseconds())
 	return removed, err
+}
+
+// forget lets the writer know which of the rows that it remembers may be gone: by
+// this purge, or by one before that went further.
+func (s *Store) forget(b bite) {
+	if last := s.purged.Load(); last != nil {
+		b.before, b.owed, b.now = max(b.before, last.before), max(b.owed, last.owed), max(b.now, last.now)
+	}
+	b.ended = time.Now()
+	s.purged.Store(&b)
 }
 
 // purgeDays removes verifications: whole days, and single ones of the default
@@ -163,31 +183,30 @@ func (s *Store) purgeDays(ctx context.Context, b bite, limit int) (removed int, 
 // dropped reports whether another replica was faster to drop a partition.
 func dropped(err error) bool { return code(err) == codeNoTable || code(err) == codeInternal }
 
-// sweep goes through a table by its key from where the last sweep ended, and
+// bites goes through the table by its key from where the last sweep ended, and
 // deletes what is over. Only a sweep from the very start that finds nothing says
 // that nothing is left.
-func (s *Store) sweep(ctx context.Context, i int, t sweep, b bite, limit int) (removed int, err error) {
-	began := s.sweeps.after[i] != nil // in the middle
+func (t *sweep[K]) bites(ctx context.Context, s *Store, b bite, limit int) (removed int, err error) {
+	began := t.after != nil // in the middle
 	for removed < limit {
-		over, last, err := s.look(ctx, t, s.sweeps.after[i], b, min(biteRows, limit-removed))
+		over, last, err := t.look(ctx, s, b, min(biteRows, limit-removed))
 		if err != nil {
 			return removed, err
 		}
+		t.after = last
 		if last == nil { // the end
-			s.sweeps.after[i] = nil
 			if !began {
 				return removed, nil
 			}
 			began = false
 			continue
 		}
-		s.sweeps.after[i] = last
 		if len(over) == 0 {
 			continue
 		}
 		// A row that somebody has locked is about to become young again.
-		n, err := s.exec(ctx, fmt.Sprintf(`DELETE FROM %[1]s WHERE key = ANY(ARRAY(
-			SELECT key FROM %[1]s WHERE key = ANY($1::bytea[]) AND %[2]s ORDER BY key FOR UPDATE SKIP LOCKED))`, t.table, t.over),
+		n, err := s.exec(ctx, fmt.Sprintf(`DELETE FROM %[1]s WHERE %[2]s = ANY(ARRAY(
+			SELECT %[2]s FROM %[1]s WHERE %[2]s = ANY($1::%[3]s[]) AND %[4]s ORDER BY %[2]s FOR UPDATE SKIP LOCKED))`, t.table, t.key, t.keyType, t.over),
 			append([]any{over}, t.args(b)...)...)
 		if err != nil {
 			return removed, err
@@ -197,36 +216,38 @@ func (s *Store) sweep(ctx context.Context, i int, t sweep, b bite, limit int) (r
 	return removed, nil
 }
 
-// look reads on in a table, and returns at most limit keys of rows that are over
-// and the last key that it has looked at; nil is the end.
-func (s *Store) look(ctx context.Context, t sweep, after []byte, b bite, limit int) (over [][]byte, last []byte, err error) {
-	if after == nil {
-		after = []byte{} // every key is greater; NULL would be neither
+// look reads on in the table, and returns at most limit keys of rows that are
+// over and the last key that it has looked at; nil is the end.
+func (t *sweep[K]) look(ctx context.Context, s *Store, b bite, limit int) (over []K, last *K, err error) {
+	after := t.least
+	if t.after != nil {
+		after = *t.after
 	}
-	query := fmt.Sprintf(`WITH look AS (SELECT key, %[2]s AS over FROM %[1]s WHERE key > $1 ORDER BY key LIMIT %[3]d)
-		(SELECT key, true FROM look WHERE over ORDER BY key LIMIT %[4]d) UNION ALL (SELECT key, false FROM look ORDER BY key DESC LIMIT 1)`,
-		t.table, t.over, lookRows, limit)
+	query := fmt.Sprintf(`WITH look AS (SELECT %[2]s AS key, %[3]s AS over FROM %[1]s WHERE %[2]s > $1 ORDER BY %[2]s LIMIT %[4]d)
+		(SELECT key, true FROM look WHERE over ORDER BY key LIMIT %[5]d) UNION ALL (SELECT key, false FROM look ORDER BY key DESC LIMIT 1)`,
+		t.table, t.key, t.over, lookRows, limit)
+	type found struct {
+		Key  K
+		Over bool
+	}
 	err = read(ctx, func(ctx context.Context) error {
-		found, err := s.pool.Query(ctx, query, append([]any{after}, t.args(b)...)...)
+		rows, err := s.pool.Query(ctx, query, append([]any{after}, t.args(b)...)...)
 		if err != nil {
 			return err
 		}
+		all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[found])
 		over, last = nil, nil
-		var key []byte
-		var isOver bool
-		_, err = pgx.ForEachRow(found, []any{&key, &isOver}, func() error {
-			k := append([]byte(nil), key...)
-			if !isOver {
-				last = k
+		for i := range all {
+			if all[i].Over {
+				over = append(over, all[i].Key)
 			} else {
-				over = append(over, k)
+				last = &all[i].Key
 			}
-			return nil
-		})
+		}
 		return err
 	})
 	if len(over) == limit {
-		last = over[limit-1] // there may be more before the last one
+		last = &over[limit-1] // there may be more before the last one
 	}
 	return over, last, err
 }

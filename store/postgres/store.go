@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,10 +20,12 @@ type Store struct {
 	queue  *commit.Queue[request, any]
 	writer *writer
 	pool   *pgxpool.Pool
-	codec  *codec
+	gets   breaker
 	clock  func() time.Time // nil asks the database
-	sweeps sweeps
+	sweeps *sweeps
 	made   partitions
+	days   atomic.Pointer[daySet] // that have partitions
+	purged atomic.Pointer[bite]   // by the purges so far
 
 	life  context.Context // until Close
 	end   context.CancelFunc
@@ -87,7 +90,7 @@ func read(ctx context.Context, query func(context.Context) error) error {
 	for try := 0; ; try++ {
 		bounded, cancel := context.WithTimeout(ctx, tripWait)
 		err := query(bounded)
-		late := bounded.Err() != nil
+		late := bounded.Err() != nil || timedOut(err)
 		cancel()
 		if err == nil || late || try > 0 || errors.Is(err, pgx.ErrNoRows) || !again(err) {
 			return err
@@ -99,12 +102,12 @@ func read(ctx context.Context, query func(context.Context) error) error {
 func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error) {
 	var number string
 	var data []byte
-	err := read(ctx, func(ctx context.Context) error {
+	err := s.gets.read(ctx, func(ctx context.Context) error {
 		return s.pool.QueryRow(ctx, `SELECT number, data FROM verifications WHERE day = $1 AND id = $2`, dayOf(id), id).Scan(&number, &data)
 	})
 	switch {
 	case err == nil:
-		return s.codec.verification(id, number, data)
+		return readVerification(id, number, data)
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, verify.ErrNotFound
 	case ctx.Err() != nil:

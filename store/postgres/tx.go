@@ -1,225 +1,163 @@
 package postgres
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/sixdigit/sixdigit/verify"
 )
 
-// tx is one transaction of the writer. Whatever it says to the server goes
-// there in one piece, and is answered in one: a round trip.
+// tx is one transaction of the writer.
 type tx struct {
-	session *session
-	codec   *codec
-	today   int32 // about
-	now     int64 // the database's time
-	rows    *rows
-	locked  int // the last table of which it has locked rows
-}
-
-// trip sends what is queued and reads the answers.
-func (s *session) trip(b *pgx.Batch) error {
-	ctx, cancel := context.WithTimeout(context.Background(), tripWait)
-	defer cancel()
-	return s.conn.SendBatch(ctx, b).Close()
+	*writer
+	days   daySet
+	rows   *rows
+	begun  bool
+	now    int64 // the database's time, in microseconds
+	locked int   // the last table of which it has locked rows, -1 when it has none
 }
 
 // errForgotten says that the connection's row in writers is gone: purged, or
 // never replicated to the server that is in charge now.
 var errForgotten = errors.New("postgres: the connection's row is gone")
 
+// begin queues what every transaction begins with. about is the time that it is
+// decided at, zero when the database is to tell it.
+func (t *tx) begin(to *trip, query string, about int64) {
+	s := t.session
+	if s.conn.PgConn().TxStatus() != 'I' {
+		to.say(`ROLLBACK`)
+	}
+	s.batch++
+	to.say(`BEGIN ISOLATION LEVEL READ COMMITTED`)
+	sent := time.Now()
+	to.ask(func(values [][]byte) error {
+		now, err := int64Of(values[0])
+		if err == nil {
+			s.clock.hear(now, sent)
+			t.now = now
+		}
+		return err
+	}, query, s.id, int64Arg(s.batch), int64Arg(about))
+}
+
 // start begins the transaction anew and fetches rows.
 func (t *tx) start(wanted *keyset) error {
-	b := &pgx.Batch{}
-	if t.session.conn.PgConn().TxStatus() != 'I' {
-		b.Queue(`ROLLBACK`)
+	memory, rely := t.rows.memory, t.rows.rely
+	t.rows, t.begun, t.locked = newRows(), true, -1
+	t.rows.memory, t.rows.rely = memory, rely
+	var to trip
+	t.begin(&to, t.session.begin, 0)
+	t.lock(&to, wanted)
+	err := t.send(to)
+	if code(err) == codeMismatch {
+		return errForgotten
 	}
-	t.rows, t.locked = newRows(), tableNone
-	t.session.batch++
-	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
-	b.Queue(t.session.begin).Query(func(r pgx.Rows) error {
-		for r.Next() {
-			values := make([]any, len(r.FieldDescriptions())) // of all but the first nobody needs to know
-			values[0] = &t.now
-			if err := r.Scan(values...); err != nil {
-				return err
-			}
-		}
-		return r.Err()
-	})
-	b.Queue(`UPDATE writers SET batch = $2, used = `+clock+` WHERE key = $1`, t.session.id, t.session.batch).Exec(func(tag pgconn.CommandTag) error {
-		if tag.RowsAffected() != 1 {
-			return errForgotten
-		}
-		return nil
-	})
-	t.queue(b, wanted)
-	return t.session.trip(b)
+	return err
 }
 
 // fetch locks further rows. They must come after all that are locked already.
 func (t *tx) fetch(wanted *keyset) error {
-	b := &pgx.Batch{}
-	t.queue(b, wanted)
-	return t.session.trip(b)
+	var to trip
+	t.lock(&to, wanted)
+	return t.send(to)
 }
 
-// queue asks for rows, table by table, each in the order of its keys. Each key is
-// looked up by itself, and locked: LATERAL leaves the planner no choice. Of
-// "key = ANY" it would make, while a table is small, a plan that reads all of
-// it, and keep that plan when it is large.
-func (t *tx) queue(b *pgx.Batch, k *keyset) {
+func (t *tx) send(to trip) error {
+	t.trips.Add(1)
+	return t.session.send(to)
+}
+
+// lock asks for rows and locks them, table by table, each in the order of its
+// keys.
+func (t *tx) lock(to *trip, k *keyset) {
 	if len(k.idems) > 0 {
-		b.Queue(`SELECT t.* FROM unnest($1::bytea[]) AS k (key), LATERAL (SELECT key, data FROM idems WHERE key = k.key FOR UPDATE) AS t`, sorted(k.idems)).
-			Query(func(r pgx.Rows) error { return t.readIdems(r, k) })
+		absent(t.rows.idems, k.idems)
+		to.ask(t.readIdem, t.sql(tableIdems).lock, inOrder(k.idems).args()...)
 	}
 	if len(k.subjects)+len(k.subjectsOf) > 0 {
+		absent(t.rows.subjects, k.subjects)
 		query, args := t.subjectQuery(k)
-		b.Queue(query, args...).Query(func(r pgx.Rows) error { return t.readSubjects(r, k) })
+		to.ask(t.readSubject, query, args...)
 	}
-	for _, g := range t.groups(k.verifications) {
-		from, args := g.from(0)
-		b.Queue(`SELECT t.* FROM `+from+`, LATERAL (SELECT id, subject, number, data FROM verifications WHERE `+g.where+` FOR UPDATE) AS t`, args...).
-			Query(func(r pgx.Rows) error { return t.readVerifications(r, g.ids, k) })
+	absent(t.rows.verifications, k.verifications)
+	for _, g := range t.days.groups(k.verifications) {
+		to.ask(func(values [][]byte) error { return t.readVerification(values, k) }, t.sqlOf(g.table).lock, g.keys.args()...)
 	}
-	if len(k.limits) > 0 {
-		b.Queue(`SELECT t.* FROM unnest($1::bytea[]) AS k (key), LATERAL (SELECT key, value FROM limits WHERE key = k.key FOR UPDATE) AS t`, sorted(k.limits)).
-			Query(func(r pgx.Rows) error { return t.readLimits(r, k) })
+	if len(k.counters) > 0 {
+		absent(t.rows.counters, k.counters)
+		to.ask(t.readCounters, t.sql(tableCounters).lock, placesInOrder(k.counters).args()...)
+	}
+}
+
+// absent says of rows that they are not there, until they are read.
+func absent[K comparable, T any](all map[K]row[T], keys set[K]) {
+	for k := range keys {
+		all[k] = row[T]{}
 	}
 }
 
 // subjectQuery finds subjects by their keys and by their verifications. These
 // are read without a lock: a verification keeps its subject for life.
-func (t *tx) subjectQuery(k *keyset) (query string, args []any) {
-	args = []any{sorted(k.subjects)}
+func (t *tx) subjectQuery(k *keyset) (query string, args [][]byte) {
+	args = inOrder(k.subjects).args()
+	if len(k.subjectsOf) == 0 {
+		return t.sql(tableSubjects).lock, args
+	}
 	keys := `SELECT unnest($1::bytea[]) AS key`
-	for _, g := range t.groups(k.subjectsOf) {
-		from, more := g.from(len(args))
-		args = append(args, more...)
-		keys += ` UNION SELECT v.subject FROM ` + from + `, LATERAL (SELECT subject FROM verifications WHERE ` + g.where + ` LIMIT 1) AS v`
+	for _, g := range t.days.groups(k.subjectsOf) {
+		n := len(args)
+		args = append(args, g.keys.args()...)
+		keys += fmt.Sprintf(` UNION SELECT v.subject FROM unnest($%d::integer[], $%d::text[]) AS k (day, id), LATERAL (SELECT subject FROM %s WHERE day = k.day AND id = k.id LIMIT 1) AS v`, n+1, n+2, g.table)
 	}
-	if len(k.subjectsOf) > 0 {
-		keys += ` ORDER BY key`
-	}
-	return `SELECT t.* FROM (` + keys + `) AS k, LATERAL (SELECT key, data FROM subjects WHERE key = k.key FOR UPDATE) AS t`, args
+	return `SELECT t.* FROM (` + keys + ` ORDER BY key) AS k, LATERAL (SELECT key, version, data FROM subjects WHERE key = k.key FOR UPDATE) AS t`, args
 }
 
-// group are verifications that one statement finds. Days of these days are
-// named in its text, where the planner sees which partition it is: the others
-// are not even locked. What is older is rarely asked for, and an id that somebody
-// made up must not cost a statement of its own.
-type group struct {
-	ids   []string
-	days  []int32 // of the ids, when they are of many days
-	where string
+// reached notes that rows of a table are locked.
+func (t *tx) reached(table int) { t.locked = max(t.locked, table) }
+
+func (t *tx) readIdem(values [][]byte) error {
+	t.reached(tableIdems)
+	version, err := int64Of(values[1])
+	value, bad := readIdem(values[2])
+	k := verify.MAC(values[0])
+	t.rows.idems[k] = row[*verify.IdemRow]{value: value, err: bad, exists: true, version: version, size: len(values[2])}
+	return err
 }
 
-const (
-	daysBack  = 3
-	daysAhead = 1
-)
-
-func (t *tx) near(day int32) bool {
-	return day >= t.today-daysBack && day <= t.today+daysAhead
+func (t *tx) readSubject(values [][]byte) error {
+	t.reached(tableSubjects)
+	version, err := int64Of(values[1])
+	k := verify.SubjectKey(values[0])
+	value, bad := readSubject(k, values[2])
+	t.rows.subjects[k] = row[*verify.Subject]{value: value, err: bad, exists: true, version: version, size: len(values[2])}
+	return err
 }
 
-// from lists a group's keys as k, its arguments being those after the n-th.
-func (g *group) from(n int) (from string, args []any) {
-	if g.days == nil {
-		return fmt.Sprintf(`unnest($%d::text[]) AS k (id)`, n+1), []any{g.ids}
-	}
-	return fmt.Sprintf(`unnest($%d::integer[], $%d::text[]) AS k (day, id)`, n+1, n+2), []any{g.days, g.ids}
-}
-
-func (t *tx) groups(ids set[string]) []group {
-	var all []group
-	far := group{where: `day = k.day AND id = k.id`}
-	for _, g := range byDay(ids) {
-		if t.near(g.day) {
-			all = append(all, group{ids: g.ids, where: fmt.Sprintf(`day = %d AND id = k.id`, g.day)})
-			continue
-		}
-		far.ids = append(far.ids, g.ids...)
-		for range g.ids {
-			far.days = append(far.days, g.day)
+// readVerification takes day, id, version, subject, number and data.
+func (t *tx) readVerification(values [][]byte, k *keyset) error {
+	t.reached(tableVerifications)
+	version, err := int64Of(values[2])
+	id, subject := string(values[1]), values[3]
+	value, bad := readVerification(id, string(values[4]), values[5])
+	t.rows.verifications[id] = row[*verify.Verification]{value: value, err: bad, exists: true, version: version, size: len(values[5])}
+	if _, asked := k.subjectsOf[id]; asked && len(subject) == len(verify.SubjectKey{}) {
+		// It was looked for, in the statement before.
+		if key := verify.SubjectKey(subject); !has(t.rows.subjects, key) {
+			t.rows.subjects[key] = row[*verify.Subject]{}
 		}
 	}
-	if len(far.ids) > 0 {
-		// They go first where they are older, as nearly all are.
-		all = append([]group{far}, all...)
-	}
-	return all
-}
-
-func (t *tx) lock(table int) { t.locked = max(t.locked, table) }
-
-func (t *tx) readIdems(r pgx.Rows, k *keyset) error {
-	for key := range k.idems {
-		t.rows.idems[key] = row[*verify.IdemRow]{}
-	}
-	var key, data []byte
-	_, err := pgx.ForEachRow(r, []any{&key, &data}, func() error {
-		t.lock(tableIdems)
-		value, err := t.codec.idem(data)
-		t.rows.idems[verify.MAC(key)] = row[*verify.IdemRow]{value, err, true}
-		return nil
-	})
 	return err
 }
 
-func (t *tx) readSubjects(r pgx.Rows, k *keyset) error {
-	for key := range k.subjects {
-		t.rows.subjects[key] = row[*verify.Subject]{}
-	}
-	var key, data []byte
-	_, err := pgx.ForEachRow(r, []any{&key, &data}, func() error {
-		t.lock(tableSubjects)
-		value, err := t.codec.subject(verify.SubjectKey(key), data)
-		t.rows.subjects[verify.SubjectKey(key)] = row[*verify.Subject]{value, err, true}
-		return nil
-	})
-	return err
-}
-
-func (t *tx) readVerifications(r pgx.Rows, ids []string, k *keyset) error {
-	for _, id := range ids {
-		t.rows.verifications[id] = row[*verify.Verification]{}
-	}
-	var id, number string
-	var subject, data []byte
-	_, err := pgx.ForEachRow(r, []any{&id, &subject, &number, &data}, func() error {
-		t.lock(tableVerifications)
-		value, err := t.codec.verification(id, number, data)
-		t.rows.verifications[id] = row[*verify.Verification]{value, err, true}
-		if _, asked := k.subjectsOf[id]; asked && len(subject) == len(verify.SubjectKey{}) {
-			// It was looked for, in the statement before.
-			if key := verify.SubjectKey(subject); !has(t.rows.subjects, key) {
-				t.rows.subjects[key] = row[*verify.Subject]{}
-			}
-		}
-		return nil
-	})
-	return err
-}
-
-func (t *tx) readLimits(r pgx.Rows, k *keyset) error {
-	for key := range k.limits {
-		t.rows.limits[key] = row[int64]{}
-	}
-	var key []byte
-	var value int64
-	_, err := pgx.ForEachRow(r, []any{&key, &value}, func() error {
-		t.lock(tableLimits)
-		t.rows.limits[verify.LimitKey(key)] = row[int64]{value, nil, true}
-		return nil
-	})
-	return err
+func (t *tx) readCounters(values [][]byte) error {
+	t.reached(tableCounters)
+	place, err := int64Of(values[0])
+	version, err2 := int64Of(values[1])
+	value, bad := verify.ReadCounters(append([]byte(nil), values[2]...))
+	t.rows.counters[verify.Place(place)] = row[verify.Counters]{value: value, err: bad, exists: true, version: version, size: len(value)}
+	return errors.Join(err, err2)
 }
 
 func has[K comparable, V any](m map[K]V, k K) bool {
@@ -227,5 +165,12 @@ func has[K comparable, V any](m map[K]V, k K) bool {
 	return ok
 }
 
-// time is the transaction's time.
-func (t *tx) time() time.Time { return time.UnixMicro(t.now).UTC() }
+// learn compares what was fetched with what was remembered, and remembers it:
+// rows as they were before this transaction, also where that fails.
+func (t *tx) learn(fresh *keyset) {
+	m, o := t.memory, t.odds
+	learn(o, tableIdems, &m.idems, t.rows.idems, fresh.idems)
+	learn(o, tableSubjects, &m.subjects, t.rows.subjects, fresh.subjects)
+	learn(o, tableVerifications, &m.verifications, t.rows.verifications, fresh.verifications)
+	learn(o, tableCounters, &m.counters, t.rows.counters, fresh.counters)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,28 +17,42 @@ import (
 // queue's goroutine uses it.
 type writer struct {
 	config *pgx.ConnConfig
-	codec  *codec
 	now    func() time.Time // nil asks the database
 	lost   func(*lostBatch) // is told of a COMMIT without an answer
+	made   *atomic.Pointer[daySet]
+	purged *atomic.Pointer[bite]
 
 	session *session // nil when it has to be made anew
-	today   int32
-	hints   recent[string, hint]
+	memory  *memory  // of the session
+	odds    *odds
+	texts   map[string]statements // by table
 
-	failed  time.Time // when no connection could be made, and
-	failure error     // why, and for how long that holds
-	pause   time.Duration
+	dialing *dialing // a connection that is being made anew; nil when none is
+	failure error    // why there was none for the last batch that had to do without
+
+	trips, reruns atomic.Int64 // so many were made, for tests
 }
 
-// hint is what else an operation on a verification will need. It saves a round
-// trip; a wrong one costs a row too many.
-type hint struct {
-	subject verify.SubjectKey
-	idem    verify.MAC // open, and to be settled; zero is none
+// sqlOf returns the statements of a table of verifications.
+func (w *writer) sqlOf(name string) statements {
+	s, ok := w.texts[name]
+	if !ok {
+		s = verificationsIn(name).statements()
+		w.texts[name] = s
+	}
+	return s
 }
 
-// hintsKept are those of the last seconds under load, in about 3 MB.
-const hintsKept = 8192
+// sql returns the statements of a table.
+func (w *writer) sql(n int) statements {
+	t := tableOf(n)
+	s, ok := w.texts[t.name]
+	if !ok {
+		s = t.statements()
+		w.texts[t.name] = s
+	}
+	return s
+}
 
 // maxRuns bounds how often a batch is run again.
 const maxRuns = 10
@@ -50,10 +65,10 @@ func (w *writer) run(batch []request, out []commit.Result[any]) error {
 			w.hangUp()
 		}
 	}()
-	wanted := w.foresee(batch)
+	wanted := newKeyset()
 	began := time.Now()
 	for n := 1; ; n++ {
-		err := w.try(batch, wanted, out)
+		err := w.try(batch, wanted, n > 1, out)
 		if err == nil {
 			done = true
 			return nil
@@ -67,12 +82,13 @@ func (w *writer) run(batch []request, out []commit.Result[any]) error {
 			done = true
 			return nil
 		}
+		w.reruns.Add(1)
 		w.recover(err)
 		if !again(err) || errors.Is(err, verify.ErrUnavailable) || n == maxRuns || time.Since(began) >= runWait || errors.Is(err, w.failure) {
 			done = true
 			return unavailable("write", err)
 		}
-		if refused(err) {
+		if refused(err) && code(err) != codeMismatch {
 			// Two that fail on each other must not meet again.
 			<-time.After(jitter(time.Duration(n) * 2 * time.Millisecond))
 		}
@@ -85,90 +101,86 @@ func (w *writer) recover(err error) {
 		return
 	}
 	switch c := code(err); {
+	case c == codeNoTable, c == codePrivilege:
+		w.made.Store(&daySet{}) // the partitions are not what we know of them
 	case !refused(err), c == codeReadOnly, c == codeNoStatement, c == codePlanChanged, c == codeInternal:
 		w.hangUp()
 		return
 	}
-	b := &pgx.Batch{}
-	b.Queue(`ROLLBACK`)
-	if w.session.trip(b) != nil {
+	if w.session.rollback() != nil {
 		w.hangUp()
 	}
 }
 
-// foresee are the rows that the requests name themselves, and those that came
-// with them before.
-func (w *writer) foresee(batch []request) *keyset {
-	k := newKeyset()
-	for _, r := range batch {
-		if r.op == nil {
-			continue
-		}
-		if r.op.Idem != nil {
-			k.idems.add(r.op.Idem.Key)
-		}
-		if r.op.ID == "" {
-			k.subjects.add(r.op.Subject)
-			continue
-		}
-		k.verifications.add(r.op.ID)
-		h, ok := w.hints.get(r.op.ID)
-		if !ok {
-			k.subjectsOf.add(r.op.ID)
-			continue
-		}
-		k.subjects.add(h.subject)
-		if h.idem != (verify.MAC{}) {
-			k.idems.add(h.idem)
-		}
-	}
-	return k
-}
-
-// maxPasses bounds how often the operations may ask for more rows. Three are
+// maxPasses bounds how often the operations may ask for more rows. Two are
 // common; only operations that never ask for the same twice need more than ten.
 const maxPasses = 50
 
-// try runs the requests in one transaction, from its beginning. The rows that
-// they need and nobody foresaw are added to wanted.
-func (w *writer) try(batch []request, wanted *keyset, out []commit.Result[any]) error {
+// try runs the requests in one transaction. At first they are decided on what the
+// writer remembers, as far as that goes. With care nothing is guessed: every row
+// is locked before anything is decided. The rows that are needed are added to
+// wanted.
+func (w *writer) try(batch []request, wanted *keyset, care bool, out []commit.Result[any]) error {
 	if err := w.connect(context.Background()); err != nil {
 		return err
 	}
-	t := &tx{session: w.session, codec: w.codec, today: w.today}
-	if err := t.start(wanted); err != nil {
-		return err
+	t := &tx{writer: w, days: *w.made.Load()}
+	f := w.foresee(batch)
+	locks := wanted
+	if care {
+		wanted.merge(f.named)
+		t.rows = newRows()
+	} else {
+		t.rows, locks = w.guess(f)
 	}
-	var changes verify.Changes
-	for pass := 1; ; pass++ {
-		changes = w.pass(t, batch, out)
+	about, ok := w.session.clock.now()
+	t.now = about
+	if care || !ok || !locks.empty() {
+		t.rows.addAbsent(locks)
+		if err := t.start(locks); err != nil {
+			return err
+		}
+	}
+	changes, err := w.decide(t, batch, locks, out)
+	if err == nil {
+		t.learn(f.fresh)
+		err = w.finish(t, batch, changes, about)
+	}
+	if err != nil {
+		t.rows.addTo(wanted)
+		wanted.addChanges(changes)
+	}
+	return err
+}
+
+// decide runs the operations until all rows that they need are there.
+func (w *writer) decide(t *tx, batch []request, locks *keyset, out []commit.Result[any]) (verify.Changes, error) {
+	for range maxPasses {
+		changes := w.pass(t, batch, out)
 		missed := t.rows.take(changes)
 		if missed == nil {
-			break
+			return changes, nil
 		}
-		if pass == maxPasses {
-			return fmt.Errorf("%w: the operations ask for ever more rows", verify.ErrUnavailable)
-		}
-		wanted.merge(missed)
+		locks.merge(missed)
 		var err error
-		if missed.first() > t.locked {
+		if t.begun && missed.first() > t.locked {
 			err = t.fetch(missed)
 		} else {
 			// To lock them now could wait for somebody who waits for us. All
 			// over again, with all of them in their order.
-			err = t.start(wanted)
+			t.rows.addAbsent(locks)
+			err = t.start(locks)
 		}
 		if err != nil {
-			return err
+			return changes, err
 		}
 	}
-	return w.finish(t, batch, changes, wanted)
+	return verify.Changes{}, fmt.Errorf("%w: the operations ask for ever more rows", verify.ErrUnavailable)
 }
 
 // pass applies the operations to the rows that are there.
 func (w *writer) pass(t *tx, batch []request, out []commit.Result[any]) verify.Changes {
-	now := t.time()
-	w.today = int32(t.now / microsPerDay) // #nosec G115 -- days
+	now := time.UnixMicro(t.now).UTC()
 	if w.now != nil {
 		now = w.now()
 	}
@@ -183,31 +195,39 @@ func (w *writer) pass(t *tx, batch []request, out []commit.Result[any]) verify.C
 }
 
 // finish makes what changed durable.
-func (w *writer) finish(t *tx, batch []request, c verify.Changes, wanted *keyset) error {
-	if len(c.Idems)+len(c.Subjects)+len(c.Verifications)+len(c.Limits) == 0 && !beats(batch) {
-		b := &pgx.Batch{}
-		b.Queue(`ROLLBACK`)
-		if t.session.trip(b) != nil {
-			w.hangUp() // what was read stays true
-		}
-		return nil
+func (w *writer) finish(t *tx, batch []request, c verify.Changes, about int64) error {
+	version := w.session.stamp + w.session.batch
+	if !t.begun {
+		version++ // the batch has no number yet
 	}
-	b, err := t.saves(c)
-	if err != nil {
-		// A record that cannot be written: no other run of the batch fares better.
-		return fmt.Errorf("%w: %w", verify.ErrUnavailable, err)
+	s := t.saves(c, version)
+	guesses := t.rows.made()
+	if len(c.Idems)+len(c.Subjects)+len(c.Verifications)+len(c.Counters) == 0 && !beats(batch) {
+		return w.leave(t, s, guesses, about)
 	}
-	switch err = t.commit(b); {
+	sent := time.Now()
+	switch err := t.commit(s, about); {
 	case err == nil:
-		w.remember(c)
+		w.remember(s, guesses)
 		return nil
-	case code(err) == codeUnique:
-		wanted.addChanges(c) // one of these rows exists by now
+	case refused(err), errors.Is(err, errNotCommitted), !w.session.sent:
 		return err
-	case refused(err), errors.Is(err, errNotCommitted):
-		return err
+	default:
+		return &lostError{&lostBatch{writer: t.session.id, batch: t.session.batch, cause: err, sent: sent, done: make(chan struct{})}}
 	}
-	return &lostError{&lostBatch{writer: t.session.id, batch: t.session.batch, cause: err, done: make(chan struct{})}}
+}
+
+// leave ends a transaction that changes nothing.
+func (w *writer) leave(t *tx, s *saving, guesses [classes]int, about int64) error {
+	err := t.confirm(s, about)
+	switch {
+	case err == nil:
+		w.odds.right(guesses)
+	case t.begun && len(s.checks) == 0:
+		w.hangUp() // what was read stays true
+		err = nil
+	}
+	return err
 }
 
 func beats(batch []request) bool {
@@ -219,22 +239,11 @@ func beats(batch []request) bool {
 	return false
 }
 
-// remember keeps hints for what comes next of the same verifications.
-func (w *writer) remember(c verify.Changes) {
-	for _, v := range c.Verifications {
-		h, _ := w.hints.get(v.ID)
-		h.subject = v.Subject
-		w.hints.put(v.ID, h)
+// remember keeps what was committed.
+func (w *writer) remember(s *saving, guesses [classes]int) {
+	now := time.Now()
+	for _, memo := range s.memos {
+		memo(now)
 	}
-	for _, i := range c.Idems {
-		h, ok := w.hints.get(i.ID)
-		if !ok {
-			continue
-		}
-		h.idem = verify.MAC{}
-		if !i.OpenUntil.IsZero() {
-			h.idem = i.Key
-		}
-		w.hints.put(i.ID, h)
-	}
+	w.odds.right(guesses)
 }

@@ -53,8 +53,9 @@ func key(kind byte, n int64) (k [32]byte) {
 	return k
 }
 
-func limitKey(kind byte, n int64) verify.LimitKey {
-	k := key(kind, n)
+// limitKey is a counter of one thing of a kind.
+func limitKey(counter byte, kind string, n int64) verify.LimitKey {
+	k := key(counter, int64(kind[0])<<40+n)
 	return verify.LimitKey(k[:16])
 }
 
@@ -63,13 +64,13 @@ func limitKey(kind byte, n int64) verify.LimitKey {
 func (l *load) charges(n int64) []verify.Charge {
 	number, ip, prefix, country := n%200_000, n%50_000, n%2000, n%20
 	return []verify.Charge{
-		{Limit: l.limits.AppNumber, Key: limitKey(1, number)}, {Limit: l.limits.AppNumberDaily, Key: limitKey(2, number)},
-		{Limit: l.limits.AppIP, Key: limitKey(3, ip)}, {Limit: l.limits.AppIPDaily, Key: limitKey(4, ip)},
-		{Limit: l.limits.AppPrefix, Key: limitKey(5, prefix)}, {Limit: l.limits.AppPrefixDaily, Key: limitKey(6, prefix)},
-		{Limit: l.limits.AppCountry, Key: limitKey(7, country)}, {Limit: l.limits.AppCountryDaily, Key: limitKey(8, country)},
-		{Limit: l.limits.Number, Key: limitKey(9, number)}, {Limit: l.limits.NumberDaily, Key: limitKey(10, number)},
-		{Limit: l.limits.IP, Key: limitKey(11, ip)}, {Limit: l.limits.Prefix, Key: limitKey(12, prefix)},
-		{Limit: l.limits.All, Key: limitKey(13, 0)}, {Limit: l.limits.AllDaily, Key: limitKey(14, 0)},
+		{Limit: l.limits.AppNumber, Key: limitKey(1, "number", number)}, {Limit: l.limits.AppNumberDaily, Key: limitKey(2, "number", number)},
+		{Limit: l.limits.AppIP, Key: limitKey(3, "ip", ip)}, {Limit: l.limits.AppIPDaily, Key: limitKey(4, "ip", ip)},
+		{Limit: l.limits.AppPrefix, Key: limitKey(5, "prefix", prefix)}, {Limit: l.limits.AppPrefixDaily, Key: limitKey(6, "prefix", prefix)},
+		{Limit: l.limits.AppCountry, Key: limitKey(7, "country", country)}, {Limit: l.limits.AppCountryDaily, Key: limitKey(8, "country", country)},
+		{Limit: l.limits.Number, Key: limitKey(9, "number", number)}, {Limit: l.limits.NumberDaily, Key: limitKey(10, "number", number)},
+		{Limit: l.limits.IP, Key: limitKey(11, "ip", ip)}, {Limit: l.limits.Prefix, Key: limitKey(12, "prefix", prefix)},
+		{Limit: l.limits.All, Key: limitKey(13, "all", 0)}, {Limit: l.limits.AllDaily, Key: limitKey(14, "all", 0)},
 	}
 }
 

@@ -46,7 +46,7 @@ func Export(ctx context.Context, path string, each func(transfer.Rows) error) er
 			return err
 		}
 		h := &handover{each: each}
-		for _, read := range []func(context.Context, *sql.Conn) error{h.verifications, h.subjects, h.limits, h.idems, h.apiKeys, h.services} {
+		for _, read := range []func(context.Context, *sql.Conn) error{h.verifications, h.subjects, h.counters, h.idems, h.apiKeys, h.services} {
 			if err := read(ctx, tx); err != nil {
 				return err
 			}
@@ -144,8 +144,8 @@ func exclusively(ctx context.Context, path string, work func(tx *sql.Conn) error
 // count counts the rows of all tables.
 func count(ctx context.Context, tx *sql.Conn) (c transfer.Counts, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM verifications), (SELECT count(*) FROM subjects),
-		(SELECT count(*) FROM limits), (SELECT count(*) FROM idems), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM services)`).
-		Scan(&c.Verifications, &c.Subjects, &c.Limits, &c.Idems, &c.APIKeys, &c.Services)
+		(SELECT count(*) FROM counters), (SELECT count(*) FROM idems), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM services)`).
+		Scan(&c.Verifications, &c.Subjects, &c.Counters, &c.Idems, &c.APIKeys, &c.Services)
 	if err != nil {
 		return c, unavailable("count the rows", err)
 	}
@@ -213,11 +213,12 @@ func (h *handover) subjects(ctx context.Context, tx *sql.Conn) error {
 	})
 }
 
-func (h *handover) limits(ctx context.Context, tx *sql.Conn) error {
-	return h.read(ctx, tx, `SELECT key, value, expires FROM limits`, func(scan func(...any) error) error {
-		var l transfer.Limit
-		err := scan(&l.Key, &l.Value, &l.Expires)
-		h.rows.Limits = append(h.rows.Limits, l)
+func (h *handover) counters(ctx context.Context, tx *sql.Conn) error {
+	return h.read(ctx, tx, `SELECT place, expires, data FROM counters`, func(scan func(...any) error) error {
+		var c transfer.Counters
+		err := scan(&c.Place, &c.Expires, &c.Data)
+		c.Data = notNil(c.Data)
+		h.rows.Counters = append(h.rows.Counters, c)
 		return err
 	})
 }
@@ -243,16 +244,16 @@ func (h *handover) apiKeys(ctx context.Context, tx *sql.Conn) error {
 
 // filler writes rows into an empty database.
 type filler struct {
-	tx                                         *sql.Conn
-	verification, subject, limit, idem, apiKey *sql.Stmt
-	service                                    *sql.Stmt
+	tx                                            *sql.Conn
+	verification, subject, counters, idem, apiKey *sql.Stmt
+	service                                       *sql.Stmt
 }
 
 func (w *filler) prepare(ctx context.Context) error {
 	for to, query := range map[**sql.Stmt]string{
 		&w.verification: `INSERT INTO verifications (id, number, created, ended, due, data) VALUES (?, ?, ?, ?, ?, ?)`,
 		&w.subject:      `INSERT INTO subjects (key, quiet, failed, data) VALUES (?, ?, ?, ?)`,
-		&w.limit:        `INSERT INTO limits (key, value, expires) VALUES (?, ?, ?)`,
+		&w.counters:     `INSERT INTO counters (place, expires, data) VALUES (?, ?, ?)`,
 		&w.idem:         `INSERT INTO idems (key, expires, data) VALUES (?, ?, ?)`,
 		&w.apiKey:       `INSERT INTO api_keys (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		&w.service:      `INSERT INTO services (sid, app, created, data) VALUES (?, ?, ?, ?)`,
@@ -268,7 +269,7 @@ func (w *filler) prepare(ctx context.Context) error {
 }
 
 func (w *filler) close() {
-	for _, st := range []*sql.Stmt{w.verification, w.subject, w.limit, w.idem, w.apiKey, w.service} {
+	for _, st := range []*sql.Stmt{w.verification, w.subject, w.counters, w.idem, w.apiKey, w.service} {
 		if st != nil {
 			_ = st.Close() // the connection ends with it
 		}
@@ -292,8 +293,8 @@ func (w *filler) insert(ctx context.Context, r transfer.Rows) error {
 			return err
 		}
 	}
-	for _, l := range r.Limits {
-		if err := exec(w.limit, l.Key, l.Value, l.Expires); err != nil {
+	for _, c := range r.Counters {
+		if err := exec(w.counters, c.Place, c.Expires, c.Data); err != nil {
 			return err
 		}
 	}

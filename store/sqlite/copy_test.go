@@ -28,7 +28,7 @@ func sampleRows() (r transfer.Rows) {
 		}
 		r.Verifications = append(r.Verifications, transfer.Verification{ID: fmt.Sprintf("v%05d", i), Number: "+1", Ended: n, Due: n % 3, Data: data})
 		r.Subjects = append(r.Subjects, transfer.Subject{Key: key, Quiet: n, Failed: -n, Data: data})
-		r.Limits = append(r.Limits, transfer.Limit{Key: key, Value: n << 40, Expires: n})
+		r.Counters = append(r.Counters, transfer.Counters{Place: n<<40 - 1, Expires: n, Data: data})
 		r.Idems = append(r.Idems, transfer.Idem{Key: key, Expires: n, Data: data})
 		r.APIKeys = append(r.APIKeys, transfer.APIKey{ID: fmt.Sprintf("k%05d", i), Hash: key, Name: "Žluťoučký", App: "shop", Scopes: "read verify", Created: n, Used: 1, Revoked: 2, Expires: 3})
 		r.Services = append(r.Services, transfer.Service{SID: fmt.Sprintf("VA%05d", i), App: "shop", Created: n, Data: []byte("{}")})
@@ -43,7 +43,7 @@ func of(r transfer.Rows) transfer.Source {
 		if err := each(transfer.Rows{Verifications: r.Verifications[:half], APIKeys: r.APIKeys}); err != nil {
 			return err
 		}
-		return each(transfer.Rows{Verifications: r.Verifications[half:], Subjects: r.Subjects, Limits: r.Limits, Idems: r.Idems, Services: r.Services})
+		return each(transfer.Rows{Verifications: r.Verifications[half:], Subjects: r.Subjects, Counters: r.Counters, Idems: r.Idems, Services: r.Services})
 	}
 }
 
@@ -53,7 +53,7 @@ func exported(t *testing.T, path string) (all transfer.Rows) {
 	err := sqlite.Export(t.Context(), path, func(r transfer.Rows) error {
 		all.Verifications = append(all.Verifications, r.Verifications...)
 		all.Subjects = append(all.Subjects, r.Subjects...)
-		all.Limits = append(all.Limits, r.Limits...)
+		all.Counters = append(all.Counters, r.Counters...)
 		all.Idems = append(all.Idems, r.Idems...)
 		all.APIKeys = append(all.APIKeys, r.APIKeys...)
 		all.Services = append(all.Services, r.Services...)

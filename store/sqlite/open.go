@@ -61,10 +61,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	pool.SetMaxOpenConns(readers)
 	pool.SetMaxIdleConns(readers)
-	codec := newCodec()
 	s := &Store{
-		pool: pool, codec: codec, now: o.Now,
-		writer: &writer{connector: connector, codec: codec, now: o.Now, bite: purgeBite, tick: time.Now},
+		pool: pool, now: o.Now,
+		writer: &writer{connector: connector, now: o.Now, bite: purgeBite, tick: time.Now},
 	}
 	if err := s.writer.connect(ctx); err != nil {
 		return nil, errors.Join(unavailable("open "+path, err), pool.Close())

@@ -2,7 +2,7 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
+	"math"
 	"sync"
 	"time"
 
@@ -27,7 +27,7 @@ type bite struct {
 const (
 	tableVerifications = iota
 	tableSubjects
-	tableLimits
+	tableCounters
 	tableIdems
 	tables
 )
@@ -36,7 +36,7 @@ const (
 // bites reads each table once. Verifications need none: the oldest come first.
 type sweeps struct {
 	mu    sync.Mutex
-	after [tables][]byte
+	after [tables]any // nil at the start
 }
 
 // Purge implements verify.Store. Rows are looked for by a reader and deleted by
@@ -81,9 +81,7 @@ func (s *sweeps) rewind(table int, keys []any, looked int) {
 	if table == tableVerifications || looked == 0 {
 		return
 	}
-	if key, ok := keys[looked-1].([]byte); ok {
-		s.after[table] = key
-	}
+	s.after[table] = keys[looked-1]
 }
 
 // over returns the keys of rows that are over, at most limit.
@@ -93,8 +91,8 @@ func (s *Store) over(ctx context.Context, b bite, limit int) ([]any, error) {
 		return s.overVerifications(ctx, b, limit)
 	case tableSubjects:
 		return s.sweep(ctx, b, `SELECT key FROM subjects WHERE key > ?1 AND quiet <= ?2 AND failed < ?3 ORDER BY key LIMIT ?4`, limit)
-	case tableLimits:
-		return s.sweep(ctx, b, `SELECT key FROM limits WHERE key > ?1 AND expires <= ?2 ORDER BY key LIMIT ?4`, limit)
+	case tableCounters:
+		return s.sweep(ctx, b, `SELECT place FROM counters WHERE place > ?1 AND expires <= ?2 ORDER BY place LIMIT ?4`, limit)
 	default:
 		return s.sweep(ctx, b, `SELECT key FROM idems WHERE key > ?1 AND expires <= ?2 ORDER BY key LIMIT ?4`, limit)
 	}
@@ -131,12 +129,16 @@ func (s *Store) overVerifications(ctx context.Context, b bite, limit int) (ids [
 func (s *Store) sweep(ctx context.Context, b bite, query string, limit int) ([]any, error) {
 	for {
 		after := s.sweeps.after[b.table]
-		keys, err := s.keys(ctx, query, notNil(after), b.now, b.before, limit)
+		from := after
+		if from == nil {
+			from = start(b.table)
+		}
+		keys, err := s.keys(ctx, query, from, b.now, b.before, limit)
 		if err != nil {
 			return nil, err
 		}
 		if len(keys) > 0 {
-			s.sweeps.after[b.table], _ = keys[len(keys)-1].([]byte)
+			s.sweeps.after[b.table] = keys[len(keys)-1]
 			return keys, nil
 		}
 		s.sweeps.after[b.table] = nil
@@ -146,8 +148,16 @@ func (s *Store) sweep(ctx context.Context, b bite, query string, limit int) ([]a
 	}
 }
 
-// notNil turns the start of a table into a key that every key is greater than;
-// NULL would be less and greater than nothing.
+// start is a key that every key of a table is greater than; NULL would be less
+// and greater than nothing.
+func start(table int) any {
+	if table == tableCounters {
+		return int64(math.MinInt64)
+	}
+	return []byte{}
+}
+
+// notNil is an empty key for none.
 func notNil(key []byte) []byte {
 	if key == nil {
 		return []byte{}
@@ -162,11 +172,11 @@ func (s *Store) keys(ctx context.Context, query string, args ...any) (keys []any
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		var key sql.RawBytes
+		var key any
 		if err := rows.Scan(&key); err != nil {
 			return nil, err
 		}
-		keys = append(keys, append([]byte(nil), key...))
+		keys = append(keys, key)
 	}
 	return keys, rows.Err()
 }
@@ -180,7 +190,7 @@ type bitten struct {
 // purge deletes the rows of a bite until its time is over; at least a few.
 func (w *writer) purge(b bite) (done bitten, err error) {
 	const atOnce = 16 // rows between two looks at the clock
-	st := [tables]*stmt{w.stmts.dropVerification, w.stmts.dropSubject, w.stmts.dropLimit, w.stmts.dropIdem}[b.table]
+	st := [tables]*stmt{w.stmts.dropVerification, w.stmts.dropSubject, w.stmts.dropCounters, w.stmts.dropIdem}[b.table]
 	for start := w.tick(); done.looked < len(b.keys); {
 		key := b.keys[done.looked]
 		n, err := st.changed(key, b.before, b.now, b.owed)
@@ -202,12 +212,11 @@ func (c *cache) drop(table int, key any) {
 	switch k := key.(type) {
 	case string:
 		c.verifications.drop(k)
+	case int64:
+		c.counters.drop(verify.Place(k))
 	case []byte:
-		switch table {
-		case tableSubjects:
+		if table == tableSubjects {
 			c.subjects.drop(verify.SubjectKey(k))
-		case tableLimits:
-			c.limits.drop(verify.LimitKey(k))
 		}
 	}
 }

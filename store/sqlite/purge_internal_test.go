@@ -82,11 +82,11 @@ func TestABiteIsMeasured(t *testing.T) {
 	defer func() { _ = s.Close() }()
 	const rows = 300
 	var charges []verify.Charge
-	b := bite{table: tableLimits, now: micros(time.Now().Add(48 * time.Hour))}
+	b := bite{table: tableCounters, now: micros(time.Now().Add(48 * time.Hour))}
 	for i := range rows {
-		key := verify.LimitKey{byte(i), byte(i >> 8)}
+		key := verify.LimitKey{6: byte(i >> 8), 7: byte(i), 8: 1}
 		charges = append(charges, verify.Charge{Limit: verify.Limit{Burst: 1}, Key: key})
-		b.keys = append(b.keys, key[:])
+		b.keys = append(b.keys, int64(i))
 	}
 	_, err = s.Do(t.Context(), verify.Op{Decide: func(time.Time, *verify.Subject, *verify.Verification) (verify.Decision, error) {
 		return verify.Decision{Charges: charges}, nil
@@ -104,7 +104,7 @@ func TestABiteIsMeasured(t *testing.T) {
 		t.Errorf("a bite came to %+v, %v, %d looks at the clock; want %+v", got, err, looks, want)
 	}
 	var left int
-	if err := s.pool.QueryRow(`SELECT count(*) FROM limits`).Scan(&left); err != nil || left != rows-8*16 {
+	if err := s.pool.QueryRow(`SELECT count(*) FROM counters`).Scan(&left); err != nil || left != rows-8*16 {
 		t.Errorf("%d rows are left, %v", left, err)
 	}
 }
@@ -140,7 +140,7 @@ func TestABiteLooksAgain(t *testing.T) {
 	for _, b := range []bite{
 		{table: tableVerifications, keys: []any{"v"}},
 		{table: tableSubjects, keys: []any{quiet[:], failing[:]}},
-		{table: tableLimits, keys: []any{row[:]}},
+		{table: tableCounters, keys: []any{int64(row.Place())}},
 		{table: tableIdems, keys: []any{quiet[:]}},
 	} {
 		b.before, b.owed, b.now = micros(start), micros(start), micros(time.Now())

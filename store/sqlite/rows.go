@@ -21,7 +21,7 @@ func (w *writer) Subject(k verify.SubjectKey) (*verify.Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.codec.subject(k, data)
+	return readSubject(k, data)
 }
 
 // Verification implements verify.Rows.
@@ -38,20 +38,23 @@ func (w *writer) Verification(id string) (*verify.Verification, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.codec.verification(id, number, data)
+	return readVerification(id, number, data)
 }
 
-// Limit implements verify.Rows.
-func (w *writer) Limit(k verify.LimitKey) (int64, error) {
-	if value, ok := w.cache.limits.get(k); ok {
-		return value, nil
+// Counters implements verify.Rows.
+func (w *writer) Counters(p verify.Place) (verify.Counters, error) {
+	if c, ok := w.cache.counters.get(p); ok {
+		return c, nil
 	}
-	row, err := w.stmts.limit.row(k[:])
+	row, err := w.stmts.counters.row(int64(p))
 	if row == nil || err != nil {
-		return 0, err
+		return nil, err
 	}
-	value, _ := row[0].(int64)
-	return value, nil
+	data, err := blob(row[0])
+	if err != nil {
+		return nil, err
+	}
+	return verify.ReadCounters(data)
 }
 
 // Idem implements verify.Rows.
@@ -64,7 +67,7 @@ func (w *writer) Idem(k verify.MAC) (*verify.IdemRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.codec.idem(data)
+	return readIdem(data)
 }
 
 func blob(v any) ([]byte, error) {
@@ -79,45 +82,34 @@ func blob(v any) ([]byte, error) {
 // many rows at once measured no faster.
 func (w *writer) save(c verify.Changes) error {
 	for _, v := range c.Verifications {
-		data, err := encode(v)
+		err := w.stmts.saveVerification.exec(v.ID, v.To.E164(), micros(v.CreatedAt), micros(v.Ended()), micros(v.DueAt()), v.Record())
 		if err != nil {
-			return err
-		}
-		if err := w.stmts.saveVerification.exec(v.ID, v.To.E164(), micros(v.CreatedAt), micros(v.Ended()), micros(v.DueAt()), data); err != nil {
 			return fmt.Errorf("save a verification: %w", err)
 		}
 	}
 	for _, s := range c.Subjects {
-		data, err := encode(s)
-		if err != nil {
-			return err
-		}
-		if err := w.stmts.saveSubject.exec(s.Key[:], micros(s.Quiet()), micros(s.Failed()), data); err != nil {
+		if err := w.stmts.saveSubject.exec(s.Key[:], micros(s.Quiet()), micros(s.Failed()), s.Record()); err != nil {
 			return fmt.Errorf("save a subject: %w", err)
 		}
 	}
-	for _, l := range c.Limits {
-		if err := w.saveLimit(l); err != nil {
-			return fmt.Errorf("save a limit: %w", err)
+	for _, e := range c.Counters {
+		if err := w.saveCounters(e); err != nil {
+			return fmt.Errorf("save counters: %w", err)
 		}
 	}
 	for _, i := range c.Idems {
-		data, err := encode(i.IdemRow)
-		if err != nil {
-			return err
-		}
-		if err := w.stmts.saveIdem.exec(i.Key[:], micros(i.ExpiresAt), data); err != nil {
+		if err := w.stmts.saveIdem.exec(i.Key[:], micros(i.ExpiresAt), i.Record()); err != nil {
 			return fmt.Errorf("save an idempotency key: %w", err)
 		}
 	}
 	return nil
 }
 
-func (w *writer) saveLimit(l verify.LimitRow) error {
-	if l.Value == 0 { // cleared
-		return w.stmts.clearLimit.exec(l.Key[:])
+func (w *writer) saveCounters(e verify.CountersEntry) error {
+	if len(e.Counters) == 0 {
+		return w.stmts.clearCounters.exec(int64(e.Place))
 	}
-	return w.stmts.saveLimit.exec(l.Key[:], l.Value, micros(l.ExpiresAt))
+	return w.stmts.saveCounters.exec(int64(e.Place), e.Expires(), []byte(e.Counters))
 }
 
 // cache remembers rows as they were last committed. Its records are never
@@ -127,21 +119,21 @@ type cache struct {
 	version       int64
 	verifications recent[string, *verify.Verification]
 	subjects      recent[verify.SubjectKey, *verify.Subject]
-	limits        recent[verify.LimitKey, int64]
+	counters      recent[verify.Place, verify.Counters]
 }
 
 // How many rows are remembered: those of the last seconds under load, in about
 // 10 MB. The second half of a start and most checks find their rows here.
 const (
-	recordsKept = 2048
-	limitsKept  = 16384
+	recordsKept  = 2048
+	countersKept = 8192
 )
 
 func newCache() *cache {
 	return &cache{
 		verifications: newRecent[string, *verify.Verification](recordsKept),
 		subjects:      newRecent[verify.SubjectKey, *verify.Subject](recordsKept),
-		limits:        newRecent[verify.LimitKey, int64](limitsKept),
+		counters:      newRecent[verify.Place, verify.Counters](countersKept),
 	}
 }
 
@@ -152,13 +144,13 @@ func (c *cache) keep(changes verify.Changes) {
 	for _, s := range changes.Subjects {
 		c.subjects.put(s.Key, s)
 	}
-	for _, l := range changes.Limits {
-		c.limits.put(l.Key, l.Value)
+	for _, e := range changes.Counters {
+		c.counters.put(e.Place, e.Counters)
 	}
 }
 
 func (c *cache) forget() {
 	c.verifications.clear()
 	c.subjects.clear()
-	c.limits.clear()
+	c.counters.clear()
 }

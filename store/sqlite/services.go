@@ -15,9 +15,9 @@ var _ access.ServiceStore = (*Keys)(nil)
 
 // SaveService implements access.ServiceStore.
 func (k *Keys) SaveService(ctx context.Context, s access.Service) error {
-	data, err := encode(s)
+	data, err := json.Marshal(s)
 	if err != nil {
-		return err
+		return fmt.Errorf("sqlite: encode a service: %w", err)
 	}
 	_, err = k.write.ExecContext(ctx, `INSERT INTO services (sid, app, created, data) VALUES (?, ?, ?, ?)
 		ON CONFLICT (sid) DO UPDATE SET app = excluded.app, created = excluded.created, data = excluded.data`,

@@ -98,10 +98,10 @@ func (s *stmt) int() (int64, error) {
 type stmts struct {
 	begin, commit, rollback, version, beat *stmt
 
-	verification, subject, limit, idem                 *stmt
-	saveVerification, saveSubject, saveLimit, saveIdem *stmt
-	dropVerification, dropSubject, dropLimit, dropIdem *stmt
-	clearLimit                                         *stmt
+	verification, subject, counters, idem                 *stmt
+	saveVerification, saveSubject, saveCounters, saveIdem *stmt
+	dropVerification, dropSubject, dropCounters, dropIdem *stmt
+	clearCounters                                         *stmt
 }
 
 func (s *stmts) all() map[**stmt]string {
@@ -114,24 +114,23 @@ func (s *stmts) all() map[**stmt]string {
 
 		&s.verification: `SELECT number, data FROM verifications WHERE id = ?`,
 		&s.subject:      `SELECT data FROM subjects WHERE key = ?`,
-		&s.limit:        `SELECT value FROM limits WHERE key = ?`,
+		&s.counters:     `SELECT data FROM counters WHERE place = ?`,
 		&s.idem:         `SELECT data FROM idems WHERE key = ?`,
 
 		&s.saveVerification: `INSERT INTO verifications (id, number, created, ended, due, data) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET number = excluded.number, created = excluded.created, ended = excluded.ended, due = excluded.due, data = excluded.data`,
 		&s.saveSubject: `INSERT INTO subjects (key, quiet, failed, data) VALUES (?, ?, ?, ?)
 			ON CONFLICT (key) DO UPDATE SET quiet = excluded.quiet, failed = excluded.failed, data = excluded.data`,
-		&s.saveLimit: `INSERT INTO limits (key, value, expires) VALUES (?, ?, ?)
-			ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires = excluded.expires`,
+		&s.saveCounters: `REPLACE INTO counters (place, expires, data) VALUES (?, ?, ?)`,
 		&s.saveIdem: `INSERT INTO idems (key, expires, data) VALUES (?, ?, ?)
 			ON CONFLICT (key) DO UPDATE SET expires = excluded.expires, data = excluded.data`,
 
 		// A row found to be over may have been changed since: each looks again.
 		&s.dropVerification: `DELETE FROM verifications WHERE id = ?1 AND ended < ?2 AND (due = 0 OR ended < ?4)`,
 		&s.dropSubject:      `DELETE FROM subjects WHERE key = ?1 AND quiet <= ?3 AND failed < ?2`,
-		&s.dropLimit:        `DELETE FROM limits WHERE key = ?1 AND expires <= ?3`,
+		&s.dropCounters:     `DELETE FROM counters WHERE place = ?1 AND expires <= ?3`,
 		&s.dropIdem:         `DELETE FROM idems WHERE key = ?1 AND expires <= ?3`,
-		&s.clearLimit:       `DELETE FROM limits WHERE key = ?`,
+		&s.clearCounters:    `DELETE FROM counters WHERE place = ?`,
 	}
 }
 

@@ -18,7 +18,6 @@ type Store struct {
 	get    *sql.Stmt
 	due    *sql.Stmt
 	list   *sql.Stmt
-	codec  *codec
 	now    func() time.Time
 	sweeps sweeps
 }
@@ -51,7 +50,7 @@ func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error
 	var data []byte
 	switch err := s.get.QueryRowContext(ctx, id).Scan(&number, &data); {
 	case err == nil:
-		return s.codec.verification(id, number, data)
+		return readVerification(id, number, data)
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, verify.ErrNotFound
 	case ctx.Err() != nil:

@@ -16,7 +16,6 @@ import (
 // statement.
 type writer struct {
 	connector driver.Connector
-	codec     *codec
 	now       func() time.Time
 	bite      time.Duration    // for how long one Purge may hold up the others
 	tick      func() time.Time // measures it

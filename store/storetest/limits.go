@@ -113,3 +113,47 @@ func testRefunds(t *testing.T, h *harness) {
 	h.do(t, verify.Op{Subject: subjectKey("s"), Decide: decide(clearing)})
 	h.limited(t, charging(period), "p", time.Minute)
 }
+
+// testLimitsOfOnePlace charges, clears and outlives counters that a store keeps
+// in one row.
+func testLimitsOfOnePlace(t *testing.T, h *harness) {
+	charge := func(name string, every time.Duration) verify.Charge {
+		return verify.Charge{Limit: verify.Limit{Name: name, Burst: 1, Every: every}, Key: limitKey("neighbor %s", name)}
+	}
+	short, long, last := charge("short", time.Minute), charge("long", time.Hour), charge("last", 3*time.Hour)
+	if short.Key.Place() != last.Key.Place() {
+		t.Fatal("the counters are of different places")
+	}
+	h.do(t, charging(short, long))
+	h.do(t, charging(last))
+	h.restart()
+	clear := func(c verify.Charge) {
+		t.Helper()
+		h.do(t, verify.Op{Subject: subjectKey("limits"), Decide: decide(verify.Decision{Clear: []verify.LimitKey{c.Key}})})
+	}
+	clear(long)
+	h.limited(t, charging(long, short), "short", time.Minute) // and nothing is taken from the other
+	h.do(t, charging(long))
+	h.limited(t, charging(long), "long", time.Hour)
+	h.limited(t, charging(last), "last", 3*time.Hour)
+	h.pass(time.Hour)
+	if n := h.purge(t, h.clock(), 100); n != 0 {
+		t.Errorf("%d rows are purged while one of their counters counts", n)
+	}
+	h.do(t, charging(short, long)) // whether or not what was over is still there
+	h.restart()
+	h.limited(t, charging(short), "short", time.Minute)
+	h.limited(t, charging(last), "last", 2*time.Hour)
+	clear(short)
+	clear(long)
+	clear(last)
+	h.pass(24 * time.Hour)
+	if n := h.purge(t, h.clock(), 100); n != 0 {
+		t.Errorf("%d rows are purged, though every counter was cleared", n)
+	}
+	h.do(t, charging(short, long, last))
+	h.pass(3 * time.Hour)
+	if n := h.purge(t, h.clock(), 100); n != 1 {
+		t.Errorf("%d rows are purged, want the one that holds all three", n)
+	}
+}

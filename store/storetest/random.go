@@ -28,7 +28,7 @@ func testModel(t *testing.T, h *harness) {
 			if name[0] == 'd' {
 				limit.Every = 0
 			}
-			m.charges = append(m.charges, verify.Charge{Limit: limit, Key: limitKey("%s/%d", name, round)})
+			m.charges = append(m.charges, verify.Charge{Limit: limit, Key: limitKey("%07d%s", round, name)}) // p2 and p3 share a place
 		}
 		m.all = append(slices.Clone(m.charges), m.guard)
 		rt.Repeat(map[string]func(*rapid.T){

@@ -45,6 +45,7 @@ func Run(t *testing.T, open Factory) {
 		"limits with a period":      testPeriodLimits,
 		"limits by the day":         testDailyLimits,
 		"several limits":            testSeveralLimits,
+		"limits of one place":       testLimitsOfOnePlace,
 		"refunds and clearing":      testRefunds,
 		"guards":                    testGuards,
 		"rows written as they are":  testSet,

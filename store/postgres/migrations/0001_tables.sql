@@ -2,7 +2,10 @@
 
 -- Records are JSON in data. What is in a column of its own is what SQL must see,
 -- and the number, so that whoever looks for personal data finds it in one place.
--- Times are microseconds since 1970, UTC; zero is none.
+-- Times are microseconds since 1970, UTC; zero is none. version is another one
+-- whenever the row is written, and never one that it has had: a store decides on
+-- rows that it remembers, and finds out by it whether they are still so. Whoever
+-- changes a row by hand changes its version too.
 
 -- day is the UTC day that the id begins with, counted from 1970; -1 where the id
 -- tells none. Each day has a partition of its own, which is made a week ahead and
@@ -16,6 +19,7 @@ CREATE TABLE verifications (
     number  text             NOT NULL,
     ended   bigint           NOT NULL,
     due     bigint           NOT NULL,
+    version bigint           NOT NULL,
     data    bytea            NOT NULL,
     PRIMARY KEY (day, id)
 ) PARTITION BY RANGE (day);
@@ -30,21 +34,26 @@ CREATE INDEX verifications_rest_ended ON verifications_rest (ended);
 -- check failed. Rows that are written again and again leave room in their page:
 -- then no index needs to know.
 CREATE TABLE subjects (
-    key    bytea  NOT NULL PRIMARY KEY,
-    quiet  bigint NOT NULL,
-    failed bigint NOT NULL,
-    data   bytea  NOT NULL
+    key     bytea  NOT NULL PRIMARY KEY,
+    quiet   bigint NOT NULL,
+    failed  bigint NOT NULL,
+    version bigint NOT NULL,
+    data    bytea  NOT NULL
 ) WITH (fillfactor = 70);
 
-CREATE TABLE limits (
-    key     bytea  NOT NULL PRIMARY KEY,
-    value   bigint NOT NULL,
-    expires bigint NOT NULL
+-- place is half of an HMAC of what the limits count; expires is when the last of
+-- the counters no longer matters.
+CREATE TABLE counters (
+    place   bigint NOT NULL PRIMARY KEY,
+    expires bigint NOT NULL,
+    version bigint NOT NULL,
+    data    bytea  NOT NULL
 ) WITH (fillfactor = 70);
 
 CREATE TABLE idems (
     key     bytea  NOT NULL PRIMARY KEY,
     expires bigint NOT NULL,
+    version bigint NOT NULL,
     data    bytea  NOT NULL
 ) WITH (fillfactor = 70);
 
@@ -70,3 +79,12 @@ CREATE TABLE api_keys (
     revoked bigint NOT NULL,
     expires bigint NOT NULL
 );
+
+-- One row. A program whose own tables are older than this must not run here. A
+-- migration that programs of the version before can live with leaves it as it is.
+CREATE TABLE compatible (
+    one    boolean NOT NULL PRIMARY KEY CHECK (one),
+    oldest bigint  NOT NULL
+);
+
+INSERT INTO compatible (one, oldest) VALUES (true, 1);
