@@ -79,7 +79,7 @@ func newOffice(t *testing.T) *office {
 		_ = o.sim.Close()
 		simServer.Close()
 	})
-	_, key, err := app.CreateKey(t.Context(), c, app.KeySpec{Name: "shop", Scopes: []string{"verify"}})
+	_, key, err := app.CreateKey(t.Context(), c, app.KeySpec{Name: "shop", Scopes: []string{"twilio"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,8 +163,8 @@ func TestNodeVerify(t *testing.T) {
 	o.refused("fetch what was approved", o.call("verify.fetch", map[string]any{"sid": v.SID}), 404, 20404)
 
 	// Cancel, and a code of the caller's.
-	v = o.params("verify.start", "to", verifyPerson, "channel", "sms", "customCode", "KAT4711", "customFriendlyName", "Katzenladen")
-	if text := o.sim.Messages(verifyPerson)[0].Body; text != "Your Katzenladen code is KAT4711." {
+	v = o.params("verify.start", "to", verifyPerson, "channel", "sms", "customCode", "KATZE47110", "customFriendlyName", "Katzenladen")
+	if text := o.sim.Messages(verifyPerson)[0].Body; text != "Your Katzenladen code is KATZE47110." {
 		t.Errorf("the text is %q", text)
 	}
 	if u := o.call("verify.update", map[string]any{"sid": v.SID, "params": map[string]any{"status": "canceled"}}); u.Status != "canceled" {
@@ -173,8 +173,8 @@ func TestNodeVerify(t *testing.T) {
 	if f := o.call("verify.fetch", map[string]any{"sid": v.SID}); f.Status != "canceled" {
 		t.Errorf("fetch what was canceled: %+v", f)
 	}
-	o.params("verify.start", "to", verifyPerson, "channel", "sms", "customCode", "KAT4711")
-	if c := o.params("verify.check", "to", verifyPerson, "code", "KAT4711"); !c.Valid {
+	o.params("verify.start", "to", verifyPerson, "channel", "sms", "customCode", "KATZE47110")
+	if c := o.params("verify.check", "to", verifyPerson, "code", "KATZE47110"); !c.Valid {
 		t.Errorf("the caller's code: %+v", c)
 	}
 }

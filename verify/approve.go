@@ -47,7 +47,8 @@ func (s *Service) FindAt(ctx context.Context, h Handle) (*Verification, time.Tim
 		}
 		return v, now, err
 	}
-	return s.endAt(ctx, h, func(time.Time, *Subject, *Verification) bool { return false })
+	e, err := s.endAt(ctx, h, func(time.Time, *Subject, *Verification) bool { return false })
+	return e.Verification, e.Now, err
 }
 
 // CheckAt is Check for what the handle names.
@@ -66,8 +67,17 @@ func (s *Service) CheckAt(ctx context.Context, h Handle, code secret.String) (Ch
 	return s.tellChecked(h.App, result)
 }
 
+// Ended is what CancelAt and ApproveAt leave. Changed says that it was this call that
+// ended the verification; else it had ended before, perhaps in another way. Now is
+// for its StatusAt.
+type Ended struct {
+	Verification *Verification
+	Now          time.Time
+	Changed      bool
+}
+
 // CancelAt is Cancel for what the handle names.
-func (s *Service) CancelAt(ctx context.Context, h Handle) (*Verification, time.Time, error) {
+func (s *Service) CancelAt(ctx context.Context, h Handle) (Ended, error) {
 	return s.endAt(ctx, h, func(now time.Time, sub *Subject, v *Verification) bool {
 		return v.end(sub, now, StatusCanceled, ReasonCaller)
 	})
@@ -77,7 +87,7 @@ func (s *Service) CancelAt(ctx context.Context, h Handle) (*Verification, time.T
 // checked the code, or found another proof: the code dies, and the number's
 // failures are forgiven. One that has ended stays as it is and is returned without
 // an error.
-func (s *Service) ApproveAt(ctx context.Context, h Handle) (*Verification, time.Time, error) {
+func (s *Service) ApproveAt(ctx context.Context, h Handle) (Ended, error) {
 	return s.endAt(ctx, h, func(now time.Time, sub *Subject, v *Verification) bool {
 		if !v.end(sub, now, StatusApproved, ReasonCaller) {
 			return false
@@ -88,21 +98,22 @@ func (s *Service) ApproveAt(ctx context.Context, h Handle) (*Verification, time.
 	})
 }
 
-func (s *Service) endAt(ctx context.Context, h Handle, end func(now time.Time, sub *Subject, v *Verification) bool) (*Verification, time.Time, error) {
+func (s *Service) endAt(ctx context.Context, h Handle, end func(now time.Time, sub *Subject, v *Verification) bool) (Ended, error) {
 	op, err := s.at(h, func(now time.Time, sub *Subject, v *Verification) (Decision, error) {
-		d := Decision{Result: canceled{v, now}}
-		if v.expire(sub, now) || end(now, sub, v) {
+		expired := v.expire(sub, now)
+		ended := !expired && end(now, sub, v)
+		d := Decision{Result: Ended{v, now, ended}}
+		if expired || ended {
 			d.Verification, d.Subject = v, sub
 		}
 		return d, nil
 	})
 	if err != nil {
-		return nil, time.Time{}, err
+		return Ended{}, err
 	}
 	result, err := s.do(ctx, h.App, op)
 	if err != nil {
-		return nil, time.Time{}, err
+		return Ended{}, err
 	}
-	c := result.(canceled)
-	return c.v, c.now, nil
+	return result.(Ended), nil
 }

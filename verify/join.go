@@ -35,8 +35,9 @@ type JoinRequest struct {
 	ClientIP netip.Addr // nobody asks for one that is missing
 	// CodeLength is that of a new code; the policy's where that is longer.
 	CodeLength int
-	// Code is the caller's own: 4 to 10 letters and digits. Another text of it
-	// needs it again. Empty has one made.
+	// Code is the caller's own: letters and digits, at least 4, at most 10, and no
+	// fewer than the policy's CodeLength. Another text of it needs it again. Empty
+	// has one made.
 	Code secret.String
 	// Name is what the placeholder {{friendly_name}} stands for; AppHash ends the
 	// text with a line of its own, by which Android hands it to an app.
@@ -98,14 +99,14 @@ func (s *Service) admitJoin(r *JoinRequest) (*order, error) {
 	length := max(r.CodeLength, s.policy.CodeLength)
 	shown := zeros(length)
 	if code != "" {
-		if len(code) < minCustomCode || len(code) > MaxCodeLength || !alphanumeric(code) {
-			return nil, &InvalidError{"code", "payload_invalid", "not 4 to 10 letters and digits"}
+		if len(code) < max(minCustomCode, s.policy.CodeLength) || len(code) > MaxCodeLength || !alphanumeric(code) {
+			return nil, &InvalidError{"code", "payload_invalid", "not letters and digits, at most 10 and no fewer than the operator's codes have"}
 		}
 		shown = code
 	}
 	dressed := &Verification{Name: r.Name, AppHash: r.AppHash}
 	o, err := s.admitOrder(&order{
-		byNumber: true, payload: dressed.dress(payloadOf(shown, r.Locale)),
+		noClientIP: true, payload: dressed.dress(payloadOf(shown, r.Locale)),
 		StartRequest: StartRequest{
 			App: r.App, To: r.To, Usage: r.Usage, Locale: r.Locale, Channel: r.Channel, ClientIP: r.ClientIP, CodeLength: length,
 		},

@@ -70,13 +70,17 @@ func (m *model) approve(t *rapid.T) {
 	if v.session == modelService {
 		service = modelService
 	}
-	got, _, err := m.b.ApproveAt(context.Background(), Handle{App: testApp, Service: service, ID: v.id})
+	ended, err := m.b.ApproveAt(context.Background(), Handle{App: testApp, Service: service, ID: v.id})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v.at(m.now) == StatusPending {
+	pending := v.at(m.now) == StatusPending
+	if ended.Changed != pending {
+		t.Fatalf("approve: changed is %t, was pending %t", ended.Changed, pending)
+	}
+	if pending {
 		v.status = StatusApproved
 		*m.subject(v.number) = modelSubject{}
 	}
-	m.same(t, "approve", got, v)
+	m.same(t, "approve", ended.Verification, v)
 }

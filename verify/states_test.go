@@ -190,7 +190,7 @@ func events() map[string]func(h *held) string {
 			return ""
 		},
 		"approve": func(h *held) string {
-			if _, _, err := h.ApproveAt(h.t.Context(), Handle{App: testApp, ID: h.v.ID}); err != nil {
+			if _, err := h.ApproveAt(h.t.Context(), Handle{App: testApp, ID: h.v.ID}); err != nil {
 				h.t.Fatal(err)
 			}
 			return ""

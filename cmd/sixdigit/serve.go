@@ -149,9 +149,9 @@ type keysCreateCmd struct {
 	configFlags
 	Name   string        `required:"" help:"What the key is called, and the app it belongs to unless --app names one."`
 	App    string        `help:"The app that the key belongs to; an app sees its own verifications only."`
-	Scopes []string      `enum:"verify,messages,read" placeholder:"verify,messages,read" help:"What the key may do; everything by default."`
+	Scopes []string      `enum:"verify,messages,read" placeholder:"verify,messages,read" help:"What the key may do in the JSON API; everything by default, and nothing with --twilio."`
 	Life   time.Duration `placeholder:"720h" help:"How long the key works; for ever by default."`
-	Twilio bool          `help:"Show the key as an account sid and a token, for clients of Twilio Verify; it may verify, unless --scopes says otherwise."`
+	Twilio bool          `help:"Show the key as an account sid and a token, for clients of Twilio Verify. Only such a key opens that API."`
 	JSON   bool          `name:"json" help:"Print one JSON document."`
 }
 
@@ -176,8 +176,8 @@ func (c keysCreateCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	folder, fresh := config.Folder()
-	if c.Twilio && len(c.Scopes) == 0 {
-		c.Scopes = []string{string(access.ScopeVerify)}
+	if c.Twilio {
+		c.Scopes = append(c.Scopes, string(access.ScopeTwilio))
 	}
 	key, shown, err := app.CreateKey(ctx, config, app.KeySpec{Name: c.Name, App: c.App, Scopes: c.Scopes, Life: c.Life})
 	switch {

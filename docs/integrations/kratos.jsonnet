@@ -12,5 +12,10 @@ function(ctx)
     template_type: ctx.template_type,
     message_type: at(ctx, 'message_type'),
     // The language: from the flow's transient_payload, or a trait of the identity.
-    locale: first([at(at(data, 'transient_payload'), 'locale'), at(at(at(data, 'identity'), 'traits'), 'locale')]),
+    // A person may have written it: what is longer than any language tag is left out.
+    locale: first([
+      v
+      for v in [at(at(data, 'transient_payload'), 'locale'), at(at(at(data, 'identity'), 'traits'), 'locale')]
+      if std.isString(v) && std.length(v) <= 64
+    ]),
   }

@@ -187,7 +187,7 @@ func (c Config) Policy(now time.Time) (verify.Policy, error) {
 		}
 		p.Apps[name] = app
 	}
-	errs = append(errs, c.hookApps(p.Apps)...)
+	errs = append(errs, c.hookFaults()...)
 	checked := p
 	if len(c.Countries) == 0 {
 		errs = append(errs, errors.New("countries: no country is allowed yet; add the line\n    countries: [US, CA]\n  to the config, or --countries US,CA to the command (all allows every country)"))

@@ -83,10 +83,8 @@ func (h HookConfig) app(name string) string {
 	return h.App
 }
 
-// hookApps gives hooks their apps: one that the config does not name needs no
-// client_ip, for most auth servers have none to pass on. It names everything that
-// is wrong with the hooks.
-func (c Config) hookApps(apps map[string]verify.AppPolicy) []error {
+// hookFaults names everything that is wrong with the hooks.
+func (c Config) hookFaults() []error {
 	var errs []error
 	for _, name := range c.hookNames() {
 		config := c.Hooks[name]
@@ -96,8 +94,7 @@ func (c Config) hookApps(apps map[string]verify.AppPolicy) []error {
 		switch {
 		case !access.ValidApp(h.App):
 			faults = append(faults, errors.New("app: write lower-case letters, digits, - and _"))
-		case !named:
-			apps[h.App] = verify.AppPolicy{NoClientIP: true}
+		case !named: // see openHooks
 		case app.ClientIP == "":
 			faults = append(faults, fmt.Errorf("apps.%s.client_ip: write none, or required if whoever asks for this app's texts always has one", h.App))
 		case app.ClientIP != "none" && !h.MayTellIP():
@@ -129,6 +126,10 @@ func (s *Service) openHooks(getenv func(string) string, idem func(app, route, ke
 	for _, name := range s.config.hookNames() {
 		h := s.config.Hooks[name].hook(name)
 		h.Secrets = slices.Clone(h.Secrets)
+		// Most auth servers have no address to pass on: where the config does not name
+		// the app, the hook's orders need none. Other callers of the app need theirs.
+		_, named := s.config.Apps[h.App]
+		h.NoClientIP = !named
 		for one := range strings.FieldsSeq(getenv(hookVariable(name))) {
 			h.Secrets = append(h.Secrets, secret.New(one))
 		}

@@ -166,6 +166,34 @@ func TestHooksWhenTwilioHangs(t *testing.T) {
 	}
 }
 
+// TestHooksLoosenNothing: the orders of a hook need no address, and the JSON API asks
+// the same app for one as before there was the hook.
+func TestHooksLoosenNothing(t *testing.T) {
+	t.Parallel()
+	var config app.Config
+	w := newWorldOf(t, func(w *world, c *app.Config) {
+		withHooks(w, c)
+		config = *c
+	})
+	order := `{"to":"` + person + `","type":"SignIn","payload":{"code":"7301946285"}}`
+	if status, text := w.raw("POST", w.svc.URL()+"/hooks/logto", order, "Authorization", "Bearer "+hookSecret); status != http.StatusNoContent {
+		t.Errorf("the hook without an address: %d %s", status, text)
+	}
+	_, key, err := app.CreateKey(t.Context(), config, app.KeySpec{Name: "back-end", App: "logto"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.key = key.Reveal()
+	for path, body := range map[string]string{
+		"/v1/messages":      `{"to":"` + person + `","usage_type":"SignIn","payload":{"code":"482913"}}`,
+		"/v1/verifications": `{"to":"` + person + `","usage_type":"SignIn"}`,
+	} {
+		if status, text := w.raw("POST", w.svc.URL()+path, body); status != http.StatusBadRequest && status != http.StatusUnprocessableEntity || !strings.Contains(string(text), "client_ip_required") {
+			t.Errorf("%s without an address: %d %s", path, status, text)
+		}
+	}
+}
+
 func TestHookConfig(t *testing.T) {
 	t.Parallel()
 	for yamlText, want := range map[string]string{

@@ -41,11 +41,32 @@ func (w *world) form(method, path string, pairs ...string) (int, map[string]any)
 	return resp.StatusCode, v
 }
 
+// newTwilioWorld is a world whose key opens Twilio Verify's API. Its former key, for
+// the JSON API, does not.
+func newTwilioWorld(t *testing.T, open *app.TwilioVerifyConfig) *world {
+	t.Helper()
+	var config app.Config
+	w := newWorld(t, func(c *app.Config) {
+		c.TwilioVerify = open
+		config = *c
+	})
+	if status, v := w.form("GET", "/v2/Services"); status != http.StatusForbidden || v["code"] != 20003.0 {
+		t.Errorf("a key for the JSON API: %d %v", status, v)
+	}
+	_, key, err := app.CreateKey(t.Context(), config, app.KeySpec{Name: "verify", App: "shop", Scopes: []string{"twilio"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.key = key.Reveal()
+	if status, _ := w.raw("POST", w.svc.URL()+"/v1/verifications", `{"to":"`+person+`","client_ip":"203.0.113.7"}`); status != http.StatusForbidden {
+		t.Errorf("the key for Twilio Verify at the JSON API: %d", status)
+	}
+	return w
+}
+
 func TestTwilioVerify(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *app.Config) {
-		c.TwilioVerify = &app.TwilioVerifyConfig{UsageType: "SignIn", RateLimits: map[string]app.LimitConfig{"user": {Burst: 1}}}
-	})
+	w := newTwilioWorld(t, &app.TwilioVerifyConfig{UsageType: "SignIn", RateLimits: map[string]app.LimitConfig{"user": {Burst: 1}}})
 	va := "/v2/Services/" + access.DefaultServiceSID("shop")
 	status, v := w.form("POST", va+"/Verifications", "To", person, "Channel", "sms", "RateLimits", `{"user":"anna"}`)
 	if status != http.StatusCreated || v["status"] != "pending" || !strings.HasPrefix(v["url"].(string), w.front.URL+va) {
@@ -77,7 +98,7 @@ func TestTwilioVerify(t *testing.T) {
 // While the provider takes its time the answer is nobody's; it comes all the same.
 func TestTwilioVerifySlowProvider(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *app.Config) { c.TwilioVerify = &app.TwilioVerifyConfig{} })
+	w := newTwilioWorld(t, &app.TwilioVerifyConfig{})
 	w.between(func(rw http.ResponseWriter, r *http.Request, sim http.Handler) {
 		if isCreate(r) {
 			select {

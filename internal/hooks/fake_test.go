@@ -45,7 +45,7 @@ func secrets(all ...string) (list []secret.String) {
 // goldenHooks has a hook of each kind, and the generic ones that
 // docs/integrations/generic.md shows.
 func goldenHooks() []Hook {
-	return []Hook{
+	list := []Hook{
 		{Name: "logto", App: "logto", Secrets: secrets(headerSecret, formerSecret)},
 		{Name: "supabase", App: "supabase", Secrets: secrets(standardSecret)},
 		{Name: "kratos", App: "kratos", Secrets: secrets(headerSecret)},
@@ -59,6 +59,10 @@ func goldenHooks() []Hook {
 		{Name: "authentik", Kind: KindGeneric, App: "authentik", Secrets: secrets(headerSecret), Fields: Fields{To: "To", Code: "Body"}},
 		{Name: "casdoor", Kind: KindGeneric, App: "casdoor", Secrets: secrets(headerSecret), Header: "x-api-key", Fields: Fields{To: "phoneNumber", Code: "code"}},
 	}
+	for i := range list {
+		list[i].NoClientIP = true
+	}
+	return list
 }
 
 // domain answers in the words of the golden files, and keeps what it was asked.

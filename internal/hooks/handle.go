@@ -9,8 +9,10 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sixdigit/sixdigit/connector"
@@ -19,8 +21,14 @@ import (
 )
 
 // maxBody bounds a request in bytes. Supabase sends the whole user along, with
-// whatever an app has kept there.
-const maxBody = 256 << 10
+// whatever an app has kept there; the other servers that sign send a few hundred.
+const (
+	maxBody   = 256 << 10
+	maxSigned = 32 << 10
+)
+
+// lateBy is for what knows its outcome just as the time is over.
+const lateBy = 200 * time.Millisecond
 
 // handler is one hook at work.
 type handler struct {
@@ -57,21 +65,71 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		h.tell(w, r, out)
 		return
 	}
-	ctx, cancel := context.WithDeadline(r.Context(), until)
-	defer cancel()
-	st, err := h.send(ctx, &o, h.later(w, r, until))
-	if errors.Is(err, verify.ErrLater) {
-		return
-	}
-	h.tell(w, r, outcomeOf(st, err))
+	h.answer(w, r, &o, until)
 }
+
+// sent is what sending came to.
+type sent struct {
+	verify.Started
+	err      error
+	panicked any
+}
+
+// answer sends and answers, in time also where the store takes longer than it has:
+// what a store has begun it brings to an end, whoever has stopped waiting. The
+// domain, when it closes, waits for what is still under way then (verify.Service.Close).
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, o *order, until time.Time) {
+	ctx, cancel := context.WithDeadline(r.Context(), until)
+	var once claim
+	done := make(chan sent, 1)
+	go func() {
+		defer cancel()
+		var s sent
+		defer func() {
+			if s.panicked = recover(); s.panicked != nil { // in this goroutine nobody would catch it
+				h.options.Log.LogAttrs(ctx, slog.LevelError, "hook panicked", slog.String("hook", h.Name), slog.String("stack", string(debug.Stack())))
+			}
+			done <- s
+		}()
+		s.Started, s.err = h.send(ctx, o, h.later(w, r, until, &once))
+	}()
+	timer := time.NewTimer(time.Until(until) + lateBy)
+	defer timer.Stop()
+	var s sent
+	select {
+	case s = <-done:
+	case <-timer.C:
+		if once.take() {
+			h.tell(w, r, outcome{result: h.kind.late, advice: connector.AdviceOtherMethod, wait: againSoon, err: errSlowStore})
+			return
+		}
+		s = <-done // the connection was let go a moment ago
+	}
+	switch {
+	case s.panicked != nil:
+		panic(s.panicked) // for edge.Wrap
+	case !errors.Is(s.err, verify.ErrLater):
+		h.tell(w, r, outcomeOf(s.Started, s.err))
+	}
+}
+
+var errSlowStore = errors.New("hooks: the store did not answer in time")
+
+// claim is the right to a request's connection: to answer it, or to let it go.
+type claim struct{ taken atomic.Bool }
+
+func (c *claim) take() bool { return !c.taken.Swap(true) }
 
 // later lets a request's connection go while a provider takes its time, and has
 // the server answered before it stops waiting.
-func (h *handler) later(w http.ResponseWriter, r *http.Request, until time.Time) verify.Later {
+func (h *handler) later(w http.ResponseWriter, r *http.Request, until time.Time, once *claim) verify.Later {
 	return func() func(verify.Started, error) {
+		if !once.take() {
+			return nil // it was answered
+		}
 		d := edge.Detach(w, r)
 		if d == nil {
+			once.taken.Store(false)
 			return nil
 		}
 		answer := func(o outcome) {
@@ -104,7 +162,7 @@ func (h *handler) receive(r *http.Request) (order, error) {
 			return order{}, err
 		}
 	}
-	body, err := readBody(r)
+	body, err := readBody(r, h.bodyCap())
 	if err != nil {
 		return order{}, err
 	}
@@ -143,14 +201,14 @@ func (h *handler) prove(r *http.Request, body []byte) error {
 }
 
 // readBody reads the body once, whole.
-func readBody(r *http.Request) ([]byte, error) {
-	if r.ContentLength > maxBody {
+func readBody(r *http.Request, most int64) ([]byte, error) {
+	if r.ContentLength > most {
 		return nil, errTooLarge
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
 	var tooLarge *http.MaxBytesError
 	switch {
-	case len(body) > maxBody, errors.As(err, &tooLarge):
+	case int64(len(body)) > most, errors.As(err, &tooLarge):
 		return nil, errTooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, err
@@ -178,7 +236,7 @@ func failure(err error) outcome {
 	case errors.As(err, &unproven):
 		o.result, o.detail = ResultUnauthorized, "The secret or signature is missing or wrong, or too old."
 	case errors.Is(err, errTooLarge):
-		o.result, o.detail = ResultTooLarge, "The body is larger than "+strconv.Itoa(maxBody)+" bytes."
+		o.result, o.detail = ResultTooLarge, "The body is too large."
 	case errors.As(err, &malformed):
 		o.detail = "The request is not what this hook takes: " + malformed.text + "."
 	default:

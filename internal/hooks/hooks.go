@@ -28,6 +28,8 @@ type Hook struct {
 	Kind string
 	// App is whose texts these are, for limits, idempotency and reading them.
 	App string
+	// NoClientIP lets its orders have no address, whatever the app's policy says.
+	NoClientIP bool
 	// Secrets are all good at once, so that one can be replaced while both are in use.
 	Secrets []secret.String
 	// Usages are what the server's words for its texts mean here, over the kind's
@@ -89,6 +91,9 @@ type kind struct {
 	answerWithin time.Duration
 	// tellsIP says that it may name the person's address.
 	tellsIP bool
+	// late is the answer where the store has not answered in time either, so that
+	// nobody knows whether the order is written down.
+	late Result
 }
 
 // Kinds of servers.
@@ -105,13 +110,13 @@ const (
 // kinds is the table of all kinds.
 func kinds() map[string]kind {
 	return map[string]kind{
-		KindLogto:    {headerProof, readLogto, replyLogto, nil, 8 * time.Second, true},
-		KindSupabase: {standardProof, readSupabase, replySupabase, supabaseUsages(), 3500 * time.Millisecond, true},
-		KindKratos:   {headerProof, readKratos, replyKratos, kratosUsages(), 8 * time.Second, false},
-		KindZitadel:  {zitadelProof, readZitadel, replyZitadel, zitadelUsages(), 3500 * time.Millisecond, false},
-		KindAuthgear: {authgearProof, readAuthgear, replyAuthgear, authgearUsages(), 8 * time.Second, false},
-		KindOkta:     {headerProof, readOkta, replyOkta, oktaUsages(), 2 * time.Second, true},
-		KindGeneric:  {headerProof, readGeneric, replyGeneric, nil, 4 * time.Second, true},
+		KindLogto:    {headerProof, readLogto, replyLogto, nil, 8 * time.Second, true, ResultUnavailable},
+		KindSupabase: {standardProof, readSupabase, replySupabase, supabaseUsages(), 3500 * time.Millisecond, true, ResultUnavailable},
+		KindKratos:   {headerProof, readKratos, replyKratos, kratosUsages(), 8 * time.Second, false, ResultUnavailable},
+		KindZitadel:  {zitadelProof, readZitadel, replyZitadel, zitadelUsages(), 3500 * time.Millisecond, false, ResultUnavailable},
+		KindAuthgear: {authgearProof, readAuthgear, replyAuthgear, authgearUsages(), 8 * time.Second, false, ResultUnavailable},
+		KindOkta:     {headerProof, readOkta, replyOkta, oktaUsages(), 2 * time.Second, true, ResultPending},
+		KindGeneric:  {headerProof, readGeneric, replyGeneric, nil, 4 * time.Second, true, ResultUnavailable},
 	}
 }
 
@@ -158,8 +163,12 @@ func (h *Hook) Faults() []error {
 	if !ok {
 		return append(errs, fmt.Errorf("kind: write one of %s", strings.Join(Kinds(), ", ")))
 	}
-	if _, err := k.proof(h); err != nil {
+	p, err := k.proof(h)
+	if err != nil {
 		errs = append(errs, fmt.Errorf("secrets: %w", err))
+	}
+	if p.signed && h.SameWithin > 0 && h.SameWithin < 2*replayWindow {
+		errs = append(errs, fmt.Errorf("same_within is at least %s here: for so long the server's signature is good, and what somebody recorded must be the same order", 2*replayWindow))
 	}
 	if h.AnswerWithin < 0 || h.AnswerWithin > time.Minute || h.SameWithin < 0 || h.SameWithin > 12*time.Hour {
 		errs = append(errs, errors.New("answer_within is at most 1m, same_within at most 12h"))
@@ -179,6 +188,15 @@ func (h *Hook) Faults() []error {
 		errs = append(errs, errors.New("header: name one, such as X-Api-Key"))
 	}
 	return errs
+}
+
+// bodyCap bounds the hook's requests in bytes. A body that is signed is read before
+// anybody knows who it is from.
+func (h *handler) bodyCap() int64 {
+	if h.proof.signed && h.kindName() != KindSupabase {
+		return maxSigned
+	}
+	return maxBody
 }
 
 // New makes Hooks. It reports every fault of its options at once.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,8 @@ func TestFaults(t *testing.T) {
 		"app: none":                   func(h *Hook) { h.App = "" },
 		"answer_within":               func(h *Hook) { h.AnswerWithin = -1 },
 		"same_within":                 func(h *Hook) { h.SameWithin = 13 * time.Hour },
+		"at least 10m0s":              func(h *Hook) { h.Kind, h.SameWithin = KindZitadel, 10*time.Minute-1 },
+		"so long the server's":        func(h *Hook) { h.Kind, h.SameWithin, h.Secrets = KindSupabase, 1, secrets(standardSecret) },
 		`"Signin" is no usage type`:   func(h *Hook) { h.Usages = map[string]sms.UsageType{"x": "Signin"} },
 		"at least to and code":        func(h *Hook) { h.Kind, h.Fields = KindGeneric, Fields{To: "to"} },
 		"only a hook of the kind":     func(h *Hook) { h.Header = "X-Key" },
@@ -76,9 +79,80 @@ func TestTable(t *testing.T) {
 			}
 		}
 		for _, r := range Results() {
-			if a := k.reply(outcome{result: r}); a.status < 200 || a.status > 599 || a.status < 300 != (r.done() || r.final() && a.body != nil && a.status == 200) {
+			if a := k.reply(outcome{result: r}); a.status < 200 || a.status > 599 || a.status < 300 != (r.done() || isDropped(a) || r.final() && a.body != nil && a.status == 200) {
 				t.Errorf("%s answers %s with %d", name, r, a.status)
 			}
+		}
+	}
+}
+
+func isDropped(a reply) bool {
+	_, ok := a.body.(dropped)
+	return ok
+}
+
+// Kratos repeats whatever is not 2xx, and what stands behind it in its queue: only
+// what may come to something else is worth that.
+func TestKratosRepeats(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		o    outcome
+		want int
+	}{
+		"no order":        {failure(malformedError{"the order has no code"}), 200},
+		"a large body":    {failure(errTooLarge), 200},
+		"a bad locale":    {outcomeOf(verify.Started{}, &verify.InvalidError{Field: "payload", Code: "payload_invalid"}), 200},
+		"a torn body":     {failure(errBroken), 400},
+		"a slow body":     {failure(os.ErrDeadlineExceeded), 400},
+		"a wrong secret":  {failure(proofError{errWrong}), 401},
+		"no store":        {outcomeOf(verify.Started{}, verify.ErrUnavailable), 503},
+		"too many texts":  {outcomeOf(verify.Started{}, &verify.LimitError{}), 200},
+		"it is under way": {outcomeOf(verify.Started{}, verify.ErrInFlight), 204},
+	} {
+		if got := replyKratos(c.o).status; got != c.want {
+			t.Errorf("%s: %d, want %d", what, got, c.want)
+		}
+	}
+}
+
+// A locale that no domain takes is none, and costs nothing to tell: to parse one of
+// many dashes takes the square of its length.
+func TestLongLocale(t *testing.T) {
+	t.Parallel()
+	d := &domain{says: "taken"}
+	b := newBoard(t, d, nil, goldenHooks()...)
+	long := "de" + strings.Repeat("-a", 100_000)
+	began := time.Now()
+	for i, locale := range []string{long, "de-" + strings.Repeat("a", 62), "de-x-" + strings.Repeat("abcdefgh-", 7) + "abcdefg", "de-x-" + strings.Repeat("abcdefgh-", 6) + "abcde"} {
+		if rec := b.order(t, "kratos_sent", "", func(s string) string {
+			return strings.Replace(s, `"locale":"de"`, `"locale":"`+locale+`"`, 1)
+		}); rec.Code != 204 {
+			t.Errorf("%d: %d %s", i, rec.Code, rec.Body)
+		}
+		want := ""
+		if len(locale) <= maxLocale {
+			want = locale
+		}
+		if got := d.asked[i].Locale; got != want {
+			t.Errorf("%d: a locale of %d bytes", i, len(got))
+		}
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// A hook lets its orders have no address: what other callers of its app need is the
+// app's policy, which knows of no hooks.
+func TestNoClientIP(t *testing.T) {
+	t.Parallel()
+	list := goldenHooks()
+	for _, allowed := range []bool{false, true} {
+		list[2].NoClientIP = allowed // Kratos, which has none
+		d := &domain{says: "taken"}
+		newBoard(t, d, nil, list...).order(t, "kratos_sent", "", nil)
+		if d.asked[0].NoClientIP != allowed || d.asked[0].ClientIP.IsValid() {
+			t.Errorf("%t: %+v", allowed, d.asked[0])
 		}
 	}
 }
@@ -145,6 +219,18 @@ func TestBodies(t *testing.T) {
 		b.ServeHTTP(rec, r)
 		if rec.Code != c.status || (counted.n > 0) != c.read || counted.n > maxBody+512 {
 			t.Errorf("%s: %d after %d bytes", c.name, rec.Code, counted.n)
+		}
+	}
+	// Where the body has to be read before anybody knows who sent it, it is a short
+	// one; but for Supabase, whose bodies are large.
+	for hook, most := range map[string]int{"zitadel": maxSigned, "authgear": maxSigned, "supabase": maxBody} {
+		for size, want := range map[int]int{most: 401, most + 1: 413} {
+			counted := &counter{r: io.LimitReader(zeros{}, int64(size))}
+			rec := httptest.NewRecorder()
+			b.ServeHTTP(rec, httptest.NewRequest("POST", "/hooks/"+hook, counted))
+			if rec.Code != want || counted.n > most+512 {
+				t.Errorf("%s, %d bytes: %d after %d", hook, size, rec.Code, counted.n)
+			}
 		}
 	}
 	rec := httptest.NewRecorder()

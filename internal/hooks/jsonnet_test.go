@@ -46,6 +46,11 @@ func TestKratosJsonnet(t *testing.T) {
 			kratosMessage("recovery_code_valid", map[string]any{"to": "+14155552671", "recovery_code": "482913", "identity": identity}),
 			`{"code":"482913","locale":"de","message_type":"sms","template_type":"recovery_code_valid","to":"+14155552671"}`, "ForgotPassword",
 		},
+		"a long locale": {
+			kratosMessage("login_code_valid", map[string]any{
+				"to": "+14155552671", "login_code": "482913", "identity": identity, "transient_payload": map[string]any{"locale": strings.Repeat("x", 65)},
+			}), `{"code":"482913","locale":"de","message_type":"sms","template_type":"login_code_valid","to":"+14155552671"}`, "SignIn",
+		},
 		"stub": {
 			kratosMessage("stub", map[string]any{"To": "+14155552671", "Body": "test"}),
 			`{"code":null,"locale":null,"message_type":"sms","template_type":"stub","to":"+14155552671"}`, "",
@@ -80,7 +85,7 @@ func TestKratosJsonnet(t *testing.T) {
 		rec := httptest.NewRecorder()
 		b.ServeHTTP(rec, r)
 		switch {
-		case c.is == "" && rec.Code != 400, c.is != "" && rec.Code != 204:
+		case c.is == "" && (rec.Code != 200 || !strings.Contains(rec.Body.String(), `"dropped":"malformed"`)), c.is != "" && rec.Code != 204:
 			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
 		case c.is != "" && (string(d.asked[0].Usage) != c.is || d.asked[0].Payload["code"] != "482913"):
 			t.Errorf("%s: %+v", name, d.asked[0])

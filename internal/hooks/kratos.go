@@ -5,8 +5,9 @@ import "github.com/sixdigit/sixdigit/sms"
 // Ory Kratos' courier posts what the operator's Jsonnet makes of a message; ours
 // is docs/integrations/kratos.jsonnet. It works from a queue: nobody waits for the
 // answer, and nobody reads it. What is not 2xx it sends again after about a
-// second, a permanent refusal too, and the messages behind it with it. So a
-// refusal is a 200 here, and told to the operator by log and metrics. Orders have
+// second, a permanent refusal too, and the messages behind it with it. So what
+// would come to the same again, a refusal or a body that is none, is a 200 here, and
+// told to the operator by log and metrics. Orders have
 // no id: what says the same is the same.
 
 func kratosUsages() map[string]sms.UsageType {
@@ -35,7 +36,7 @@ func replyKratos(o outcome) reply {
 	switch {
 	case o.result.done():
 		return reply{status: 204}
-	case o.result.final():
+	case o.result.final(), o.result == ResultTooLarge, o.result == ResultMalformed && !o.torn():
 		return reply{status: 200, body: dropped{o.result}}
 	}
 	return reply{status: o.result.status(), body: o.words(), header: o.retryAfter()}

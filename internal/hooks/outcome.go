@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/sixdigit/sixdigit/connector"
@@ -74,6 +75,11 @@ type outcome struct {
 	id     string           // the message's
 	kind   connector.Kind   // why it was refused
 	err    error            // for the log
+}
+
+// torn reports whether the request did not arrive whole: it may do so next time.
+func (o outcome) torn() bool {
+	return errors.Is(o.err, errBroken) || errors.Is(o.err, os.ErrDeadlineExceeded)
 }
 
 // words are what the person, or the developer, is to read.

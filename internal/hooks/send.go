@@ -30,6 +30,9 @@ type order struct {
 // JSON. The domain takes 4096 in its own count, in which a number has eight.
 const maxMore = 2500
 
+// maxLocale is the longest language tag that the domain takes, in bytes.
+const maxLocale = 64
+
 const (
 	// inFlightEvery is how often the outcome of the first of two equal orders is
 	// asked after. The first one has as long to answer as the second.
@@ -41,7 +44,7 @@ const (
 
 // message makes the domain's request of an order.
 func (h *handler) message(o *order) (verify.MessageRequest, error) {
-	r := verify.MessageRequest{App: h.App, Usage: h.usage(o.usage), Locale: localeOf(o.locale), Payload: payloadOf(o)}
+	r := verify.MessageRequest{App: h.App, Usage: h.usage(o.usage), Locale: localeOf(o.locale), NoClientIP: h.NoClientIP, Payload: payloadOf(o)}
 	if c := o.channel; c != "" && !strings.EqualFold(c, string(verify.ChannelSMS)) {
 		return r, &verify.InvalidError{Field: "channel", Code: "channel_unsupported", Text: "the only channel is sms"}
 	}
@@ -74,9 +77,12 @@ func (h *handler) usage(theirs string) sms.UsageType {
 // localeOf passes what is a language tag. Another word gets the text that has no
 // locale, as no word does.
 func localeOf(s string) string {
+	if len(s) > maxLocale {
+		return "" // to parse a long one takes a time that grows with its square
+	}
 	_, err := language.Parse(s)
 	var unknown language.ValueError
-	if len(s) > 64 || err != nil && !errors.As(err, &unknown) {
+	if err != nil && !errors.As(err, &unknown) {
 		return ""
 	}
 	return s

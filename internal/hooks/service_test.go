@@ -179,6 +179,57 @@ func TestAnswerInTime(t *testing.T) {
 	}
 }
 
+// A server has its answer in time though the store takes its own. It is told to come
+// again, and when it does there is one text; but Okta would send by other means.
+func TestAnswerInTimeFromASlowStore(t *testing.T) {
+	t.Parallel()
+	waits := map[string]time.Duration{KindSupabase: 4 * time.Second, KindZitadel: 4 * time.Second, KindOkta: 2500 * time.Millisecond}
+	for _, name := range orders() {
+		synctest.Test(t, func(t *testing.T) {
+			p, store := &provider{}, &slowStore{Store: memory.New(nil)}
+			store.takes.Store(int64(12 * time.Second))
+			s := newService(t, store, p)
+			defer closed(t, s)
+			b := newBoard(t, s, nil, goldenHooks()...)
+			hook, _, _ := strings.Cut(name, "_")
+			wait, ok := waits[hook]
+			if !ok {
+				wait = 9 * time.Second
+			}
+			if hook == KindSupabase || hook == KindZitadel || hook == KindOkta {
+				store.takes.Store(int64(6 * time.Second))
+			}
+			began := time.Now()
+			rec := b.order(t, name, "one", nil)
+			want, status := ResultUnavailable, http.StatusServiceUnavailable
+			if hook == KindOkta {
+				want, status = ResultPending, http.StatusOK
+			}
+			if took := time.Since(began); took > wait || b.results[0] != want || rec.Code != status {
+				t.Errorf("%s: %d %s after %s, %v", name, rec.Code, rec.Body, took, b.results)
+			}
+			<-time.After(10 * time.Second)
+			store.takes.Store(0)
+			rec = b.order(t, name, "two", nil)
+			if _, texts := p.count(); !taken(rec) || texts != 1 {
+				t.Errorf("%s: then %d %s, %d texts", name, rec.Code, rec.Body, texts)
+			}
+		})
+	}
+}
+
+// A panic in the domain ends the request, and nothing else.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	b := newBoard(t, &domain{says: "nonsense"}, goldenTime, goldenHooks()...)
+	if rec := b.order(t, "logto_sent", "", nil); rec.Code != http.StatusInternalServerError {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	if !strings.Contains(b.log.String(), "hook panicked") {
+		t.Error("the log has nothing of it")
+	}
+}
+
 // A number that the provider refuses: who asks again hears the same, and the
 // provider is not asked again. Kratos is told that all is well.
 func TestRefusedNumber(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,6 +70,17 @@ func (s *shakyStore) Do(ctx context.Context, op verify.Op) (any, error) {
 	return s.Store.Do(ctx, op)
 }
 
+// slowStore is a store that takes its time, and does not let go of what it has begun.
+type slowStore struct {
+	*memory.Store
+	takes atomic.Int64 // nanoseconds
+}
+
+func (s *slowStore) Do(ctx context.Context, op verify.Op) (any, error) {
+	<-time.After(time.Duration(s.takes.Load()))
+	return s.Store.Do(context.WithoutCancel(ctx), op)
+}
+
 // newService is the real service.
 func newService(t testing.TB, store verify.Store, sender connector.Sender) *verify.Service {
 	t.Helper()
@@ -79,10 +91,7 @@ func newService(t testing.TB, store verify.Store, sender connector.Sender) *veri
 		t.Fatal(err)
 	}
 	p := verify.DefaultPolicy()
-	p.Countries, p.Apps = []string{"US"}, map[string]verify.AppPolicy{}
-	for _, h := range goldenHooks() {
-		p.Apps[h.App] = verify.AppPolicy{NoClientIP: true}
-	}
+	p.Countries = []string{"US"}
 	s, err := verify.New(verify.Options{
 		Store: store, Connectors: []verify.Connector{{Name: "box", Sender: sender, Templates: catalog}}, Keys: testKeyring(t), Policy: p,
 	})

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -22,8 +24,8 @@ type Verifier interface {
 	Join(ctx context.Context, r verify.JoinRequest) (verify.Started, error)
 	CheckAt(ctx context.Context, h verify.Handle, code secret.String) (verify.Checked, error)
 	FindAt(ctx context.Context, h verify.Handle) (*verify.Verification, time.Time, error)
-	CancelAt(ctx context.Context, h verify.Handle) (*verify.Verification, time.Time, error)
-	ApproveAt(ctx context.Context, h verify.Handle) (*verify.Verification, time.Time, error)
+	CancelAt(ctx context.Context, h verify.Handle) (verify.Ended, error)
+	ApproveAt(ctx context.Context, h verify.Handle) (verify.Ended, error)
 	List(ctx context.Context, r verify.ListRequest) (verify.Listed, error)
 }
 
@@ -58,6 +60,7 @@ type API struct {
 	now        func() time.Time
 	random     io.Reader
 	operations map[string]operation
+	readers    chan struct{} // one token for each list of attempts or summary under way
 }
 
 // New makes the API.
@@ -65,7 +68,7 @@ func New(o Options) (*API, error) {
 	if o.Verifier == nil || o.Authenticator == nil || o.Services == nil || !o.Usage.Known() {
 		return nil, errors.New("twilioverify: a verifier, an authenticator, services and a usage type are needed")
 	}
-	a := &API{Options: o, now: time.Now, random: rand.Reader, operations: map[string]operation{}}
+	a := &API{Options: o, now: time.Now, random: rand.Reader, operations: map[string]operation{}, readers: make(chan struct{}, maxReaders)}
 	for _, op := range operations() {
 		a.operations[op.name] = op
 	}
@@ -105,8 +108,8 @@ func (a *API) Routes(mux Mux) {
 		{http.MethodGet, verifications + "/{sid}", "", a.fetch},
 		{http.MethodPost, verifications + "/{sid}", "Update a verification", a.update},
 		{http.MethodPost, one + "/VerificationCheck", "Check a code", a.check},
-		{http.MethodGet, "/v2/Attempts", "List attempts", a.listAttempts},
-		{http.MethodGet, "/v2/Attempts/Summary", "Summarize attempts", a.summarize},
+		{http.MethodGet, "/v2/Attempts", "List attempts", a.atMost(a.listAttempts)},
+		{http.MethodGet, "/v2/Attempts/Summary", "Summarize attempts", a.atMost(a.summarize)},
 		{http.MethodGet, "/v2/Attempts/{sid}", "", a.fetchAttempt},
 	} {
 		mux.HandleFunc(route.method+" "+route.path, a.serve(a.operations[route.operation], route.handle))
@@ -155,11 +158,7 @@ func (a *API) receive(r *http.Request, o operation) (*call, error) {
 		return nil, err
 	}
 	edge.Note(r.Context(), slog.String("app", c.caller.App), slog.String("key", c.caller.KeyID))
-	scopes := []access.Scope{access.ScopeVerify}
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		scopes = append(scopes, access.ScopeRead)
-	}
-	if !c.caller.May(scopes...) {
+	if !c.caller.May(access.ScopeTwilio) {
 		return nil, forbidden()
 	}
 	if sid := r.PathValue("service"); sid != "" {
@@ -174,10 +173,23 @@ func (a *API) receive(r *http.Request, o operation) (*call, error) {
 	return c, err
 }
 
-// base is what links begin with.
+// base is what links begin with. Clients follow a list's links and send their token
+// along: so it is https, but for a client that is on this machine.
 func (a *API) base(r *http.Request) string {
 	if a.PublicURL != "" {
 		return strings.TrimRight(a.PublicURL, "/")
 	}
-	return "http://" + r.Host
+	if onThisMachine(r.Host) {
+		return "http://" + r.Host
+	}
+	return "https://" + r.Host
+}
+
+// onThisMachine reports whether a host, with a port or without, is a loopback one.
+func onThisMachine(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }

@@ -20,7 +20,26 @@ const (
 	summaryRead = 100_000
 	// earlier is how long before its last text a verification may have begun.
 	earlier = 2 * time.Hour
+	// maxReaders bounds how many lists and summaries read at once: they share the
+	// store with people who are waiting for a code.
+	maxReaders = 2
 )
+
+// atMost is for what reads many rows: who comes while others read is told to come
+// again.
+func (a *API) atMost(handle handler) handler {
+	return func(ctx context.Context, c *call) (int, any, error) {
+		select {
+		case a.readers <- struct{}{}:
+		default:
+			e := fault(codeTooMany).because("others are reading attempts")
+			e.retryAfter = time.Second
+			return 0, nil, e
+		}
+		defer func() { <-a.readers }()
+		return handle(ctx, c)
+	}
+}
 
 // filter is what a list or a summary asks for.
 type filter struct {
@@ -79,7 +98,7 @@ func (w *filter) list(app, below string) verify.ListRequest {
 func (w *filter) matches(v *verify.Verification) bool {
 	return (w.service == "" || v.Service == w.service) && (w.number == "" || v.To.E164() == w.number) &&
 		(w.verification == "" || v.ID == w.verification) && (w.country == "" || v.To.Region() == w.country) &&
-		strings.HasPrefix(v.To.E164()[1:], w.prefix)
+		strings.HasPrefix(strings.TrimPrefix(v.To.E164(), "+"), w.prefix)
 }
 
 // attempt reports whether one of the verification's texts fits.
@@ -87,6 +106,22 @@ func (w *filter) attempt(v *verify.Verification, i int) bool {
 	at := v.Sends[i].CreatedAt
 	return !at.Before(w.after) && (w.before.IsZero() || at.Before(w.before)) &&
 		(w.status == "" || (w.status == "converted") == converted(v, i))
+}
+
+// count adds the verification's texts that fit to the summary.
+func (w *filter) count(s *Summary, v *verify.Verification) {
+	if !w.matches(v) {
+		return
+	}
+	for i := range v.Sends {
+		if !w.attempt(v, i) {
+			continue
+		}
+		s.TotalAttempts++
+		if converted(v, i) {
+			s.TotalConverted++
+		}
+	}
 }
 
 // above is a text that is higher than an id, and not than the next one: ids do not
@@ -208,21 +243,14 @@ func (a *API) summarize(ctx context.Context, c *call) (int, any, error) {
 			return 0, nil, wrongList("DateCreatedAfter", "more than "+strconv.Itoa(summaryRead)+" rows are to be read for so long a time; ask for a shorter one")
 		}
 		r := w.list(c.caller.App, below)
-		r.Found, r.Read = listBite, listBite
+		r.Found, r.Read = 1, listBite
+		r.Match = func(v *verify.Verification) bool { // none is found: they are counted as they pass
+			w.count(&s, v)
+			return false
+		}
 		found, err := a.Verifier.List(ctx, r)
 		if err != nil {
 			return 0, nil, err
-		}
-		for _, v := range found.Verifications {
-			for i := range v.Sends {
-				if !w.attempt(v, i) {
-					continue
-				}
-				s.TotalAttempts++
-				if converted(v, i) {
-					s.TotalConverted++
-				}
-			}
 		}
 		if below = found.Below; below == "" {
 			break

@@ -164,10 +164,10 @@ func stories() map[string]func(s *story) {
 		},
 		"custom_code": func(s *story) {
 			va := service(s, "CustomCodeEnabled", "true")
-			begin(s, va, "CustomCode", "KAT4711")
+			begin(s, va, "CustomCode", "KATZE47110")
 			begin(s, va)
-			s.ask("POST", va+"/VerificationCheck", "To", person, "Code", "KAT4711")
-			begin(s, service(s), "CustomCode", "KAT4711")
+			s.ask("POST", va+"/VerificationCheck", "To", person, "Code", "KATZE47110")
+			begin(s, service(s), "CustomCode", "KATZE47110")
 		},
 		"attempts": func(s *story) {
 			va := service(s)

@@ -145,13 +145,17 @@ func newWorld(t *testing.T) *world {
 		}
 		simServer.Close()
 	})
-	w.token = w.key(app, access.ScopeVerify)
+	w.token = w.key(app, access.ScopeTwilio)
 	return w
 }
 
-// key makes a key of an app and shows it as an auth token.
+// key makes a key of an app and shows it as an auth token. Without scopes it has
+// the one that this surface asks for.
 func (w *world) key(app string, scopes ...access.Scope) secret.String {
 	w.t.Helper()
+	if len(scopes) == 0 {
+		scopes = []access.Scope{access.ScopeTwilio}
+	}
 	_, key, err := access.Create(w.t.Context(), w.keys, access.Spec{Name: "test", App: app, Scopes: scopes}, time.Now(), rand.Reader)
 	if err != nil {
 		w.t.Fatal(err)

@@ -92,7 +92,7 @@ func verificationParameters() []parameter {
 		{"To", honoured, "The number, in E.164 form; required.", ""},
 		{"Channel", honoured, "Required; only `sms` is served, any other is refused.", ""},
 		{"Locale", honoured, "Chooses the template, by the best match.", ""},
-		{"CustomCode", honoured, "4 to 10 letters and digits, where the service has `CustomCodeEnabled`, else 60204. Another text needs it again; a different one takes its place, and the old one dies.", ""},
+		{"CustomCode", honoured, "Letters and digits, at most 10 and not fewer than the operator's codes have, where the service has `CustomCodeEnabled`, else 60204. Another text needs it again; a different one takes its place, and the old one dies.", ""},
 		{"CustomFriendlyName", honoured, "What `{{friendly_name}}` stands for in the text, at most 32 characters; the service's name where it is missing.", ""},
 		{"AppHash", honoured, "The 11 characters end the text, on a line of their own.", ""},
 		{"DeviceIp", honoured, "The address of the person's device, for the limits of addresses. Without one they do not count.", ""},
@@ -156,6 +156,9 @@ const maxBody = 16 << 10
 func readForm(r *http.Request, o operation) (form, error) {
 	text := r.URL.RawQuery
 	if r.Method == http.MethodPost {
+		if text != "" {
+			return nil, fault(codeInvalid).because("send the parameters as a form in the body, none in the address")
+		}
 		body, err := readBody(r)
 		if err != nil {
 			return nil, err

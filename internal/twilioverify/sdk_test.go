@@ -1,6 +1,7 @@
 package twilioverify
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -198,37 +199,37 @@ func TestSDKCustomCode(t *testing.T) {
 	custom := func(code string) func(*sdk.CreateVerificationParams) {
 		return func(p *sdk.CreateVerificationParams) { p.SetCustomCode(code) }
 	}
-	_, err := api.CreateVerification(w.service(api, false), start(person, custom("KAT4711")))
+	_, err := api.CreateVerification(w.service(api, false), start(person, custom("KATZE47110")))
 	wantCode(t, "a custom code where none is taken", err, 403, 60204)
 	va := w.service(api, true)
-	for _, bad := range []string{"abc", "12345678901", "12 34", "1234\n"} {
+	for _, bad := range []string{"abc", "KAT4711", "12345678901", "12 34", "1234\n"} {
 		_, err := api.CreateVerification(va, start(person, custom(bad)))
 		wantCode(t, "a custom code that is none", err, 400, 60200)
 	}
-	v, err := api.CreateVerification(va, start(person, custom("KAT4711")))
+	v, err := api.CreateVerification(va, start(person, custom("KATZE47110")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := w.texts(person)[0]; text != "Your Corner shop code is KAT4711." {
+	if text := w.texts(person)[0]; text != "Your Corner shop code is KATZE47110." {
 		t.Errorf("the text is %q", text)
 	}
 	_, err = api.CreateVerification(va, start(person))
 	wantCode(t, "another text without its code", err, 400, 60200)
-	again, err := api.CreateVerification(va, start(person, custom("KAT4711")))
+	again, err := api.CreateVerification(va, start(person, custom("KATZE47110")))
 	if err != nil || *again.Sid != *v.Sid {
 		t.Errorf("another text: %v", err)
 	}
-	if c, err := api.CreateVerificationCheck(va, checkTo(person, "kat4711")); err != nil || *c.Valid {
+	if c, err := api.CreateVerificationCheck(va, checkTo(person, "katze47110")); err != nil || *c.Valid {
 		t.Errorf("another code: %+v, %v", c, err)
 	}
 	// Another code takes its place, and the old one dies.
-	if again, err = api.CreateVerification(va, start(person, custom("482913"))); err != nil || *again.Sid != *v.Sid {
+	if again, err = api.CreateVerification(va, start(person, custom("482913ABCD"))); err != nil || *again.Sid != *v.Sid {
 		t.Errorf("another code for the same number: %v", err)
 	}
-	if c, err := api.CreateVerificationCheck(va, checkTo(person, "KAT4711")); err != nil || *c.Valid {
+	if c, err := api.CreateVerificationCheck(va, checkTo(person, "KATZE47110")); err != nil || *c.Valid {
 		t.Errorf("the old code: %+v, %v", c, err)
 	}
-	if c, err := api.CreateVerificationCheck(va, checkTo(person, "482-913")); err != nil || !*c.Valid {
+	if c, err := api.CreateVerificationCheck(va, checkTo(person, "482-913 ABCD")); err != nil || !*c.Valid {
 		t.Errorf("the new code: %+v, %v", c, err)
 	}
 }
@@ -360,12 +361,12 @@ func TestSDKAuthentication(t *testing.T) {
 		_, err := call()
 		wantCode(t, what, err, 401, 20003)
 	}
-	reader := w.twilio(app, w.key(app, access.ScopeRead))
-	if _, err := reader.FetchVerification(va, person); err != nil {
-		t.Errorf("a key that may read: %v", err)
+	// Keys that were made for the JSON API do not open this one.
+	for _, scopes := range [][]access.Scope{{access.ScopeRead}, {access.ScopeMessages}, {access.ScopeVerify}, access.DefaultScopes()} {
+		api := w.twilio(app, w.key(app, scopes...))
+		_, err := api.CreateVerification(va, start(person))
+		wantCode(t, fmt.Sprint("start with ", scopes), err, 403, 20003)
+		_, err = api.FetchVerification(va, person)
+		wantCode(t, fmt.Sprint("fetch with ", scopes), err, 403, 20003)
 	}
-	_, err := reader.CreateVerification(va, start(person))
-	wantCode(t, "a key that may only read", err, 403, 20003)
-	_, err = w.twilio(app, w.key(app, access.ScopeMessages)).FetchVerification(va, person)
-	wantCode(t, "a key for messages", err, 403, 20003)
 }

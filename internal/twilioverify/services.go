@@ -19,7 +19,7 @@ const (
 	minServiceCode = 4  // Twilio's bound; the operator's is higher as a rule
 	maxName        = 32 // characters
 	maxNameDigits  = 4
-	maxServices    = 100 // of an app; Twilio lists no more than it has, we let nobody fill the disk
+	maxServices    = 100 // of an app, so that nobody fills the disk: those made at one moment may be a few more
 )
 
 // defaultService is the one that an app has from the start.
@@ -29,6 +29,9 @@ func (a *API) defaultService(app string) access.Service {
 
 // serviceOf returns a service of the app. Another app's is not there.
 func (a *API) serviceOf(ctx context.Context, app, sid string) (access.Service, error) {
+	if _, ok := sidBits(sid, access.ServicePrefix); !ok {
+		return access.Service{}, access.ErrNoService // not every store can look for any text
+	}
 	s, err := a.Services.Service(ctx, sid)
 	switch {
 	case errors.Is(err, access.ErrNoService) && sid == access.DefaultServiceSID(app):

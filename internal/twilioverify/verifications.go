@@ -106,7 +106,8 @@ func (a *API) fetch(ctx context.Context, c *call) (int, any, error) {
 }
 
 // update cancels or approves. What is gone is not there; what has ended otherwise
-// stays as it is.
+// stays as it is. It asks once: what a check has approved by then is gone, and no
+// answer to a cancellation.
 func (a *API) update(ctx context.Context, c *call) (int, any, error) {
 	end := a.Verifier.CancelAt
 	switch c.form["Status"] {
@@ -116,17 +117,18 @@ func (a *API) update(ctx context.Context, c *call) (int, any, error) {
 	default:
 		return 0, nil, invalid("Status", "write canceled or approved")
 	}
-	if _, _, err := a.fetch(ctx, c); err != nil {
-		return 0, nil, err
-	}
 	h, err := a.handle(c, c.r.PathValue("sid"))
 	if err != nil {
 		return 0, nil, err
 	}
-	v, now, err := end(ctx, h)
-	if err != nil {
+	ended, err := end(ctx, h)
+	v := ended.Verification
+	switch {
+	case err != nil:
 		return 0, nil, err
+	case !ended.Changed && gone(v, ended.Now):
+		return 0, nil, verify.ErrNotFound
 	}
 	edge.Note(ctx, slog.String("verification", v.ID))
-	return http.StatusOK, renderVerification(v, now, c.base), nil
+	return http.StatusOK, renderVerification(v, ended.Now, c.base), nil
 }
