@@ -2,7 +2,9 @@
 //
 //	sms-segments-calculator      sms.Measure and sms.SmartEncode
 //	@logto/connector-twilio-sms  the connector: config, template, text, request
+//	@logto/connector-http-sms    the hook for Logto, with the service behind it
 //	twilio, the Node.js SDK      twiliosim, and the signatures of callbacks
+//	the same SDK                 Twilio Verify's API, as internal/app serves it
 //	openapi-schema-validator     the OpenAPI document of internal/httpapi
 //
 // They run in one Node.js process for each test, referee.mjs, which answers

@@ -7,8 +7,10 @@ import { inspect } from 'node:util';
 // Loaded when first asked: a test waits for the package that it asks alone.
 const modules = {
   logto: () => import('./logto.mjs'),
+  httpsms: () => import('./httpsms.mjs'),
   sdk: () => import('./sdk.mjs'),
   segments: () => import('./segments.mjs'),
+  verify: () => import('./verify.mjs'),
   openapi: () => import('./openapi.mjs'),
 };
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# setup.sh [race] [node] [browser] [postgres]: installs what these need and this
+# setup.sh [race] [node] [browser] [postgres] [guides]: installs what these need and this
 # machine lacks.
 #
 #   race     a C compiler, which go test -race is built with
 #   node     Node.js, npm and the packages of interop/package-lock.json
 #   browser  Chromium, in which the demo's page is tested
 #   postgres PostgreSQL's server programs; the tests start servers of their own
+#   guides   curl and openssl, which the guides in docs/integrations call
 #
 # It says what it is about to install before it does, and does nothing when
 # all is there.
@@ -57,14 +58,15 @@ npm_ci() {
   cd ..
 }
 
-want_race='' want_node='' want_browser='' want_postgres=''
+want_race='' want_node='' want_browser='' want_postgres='' want_guides=''
 for want in "$@"; do
   case $want in
     race) want_race=1 ;;
     node) want_node=1 ;;
     browser) want_browser=1 ;;
     postgres) want_postgres=1 ;;
-    *) die "unknown need '$want': the needs are race, node, browser and postgres." ;;
+    guides) want_guides=1 ;;
+    *) die "unknown need '$want': the needs are race, node, browser, postgres and guides." ;;
   esac
 done
 
@@ -84,6 +86,10 @@ if [ -n "$want_browser" ] && ! has_browser; then
 fi
 if [ -n "$want_postgres" ] && ! has_postgres; then
   missing+=(postgresql)
+fi
+if [ -n "$want_guides" ]; then
+  command -v curl >/dev/null || missing+=(curl)
+  command -v openssl >/dev/null || missing+=(openssl)
 fi
 if [ ${#missing[@]} -gt 0 ]; then
   install_debian "${missing[@]}"

@@ -6,7 +6,7 @@ export GO=${GO:-go}
 PROGRAM='make test'
 . scripts/lib.sh
 
-scripts/setup.sh race node browser postgres
+scripts/setup.sh race node browser postgres guides
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -27,13 +27,16 @@ const (
 // nothing and asks nobody.
 type order struct {
 	StartRequest
-	id      string
-	salt    Salt
-	length  int
-	test    bool
-	payload map[string]any // what the text is made of, with zeros for a code that we make
-	ways    []way
-	charges []Charge
+	id     string
+	salt   Salt
+	length int
+	test   bool
+	// noClientIP is set where nobody has to name the client: by Join, and by a
+	// message that says so.
+	noClientIP bool
+	payload    map[string]any // what the text is made of, with zeros for a code that we make
+	ways       []way
+	charges    []Charge
 }
 
 // admit applies the policy that needs no store.
@@ -107,7 +110,7 @@ func (s *Service) admitDomain(o *order) error {
 }
 
 func (s *Service) admitClient(o *order) error {
-	if !o.ClientIP.IsValid() && !s.policy.Apps[o.App].NoClientIP {
+	if !o.ClientIP.IsValid() && !s.policy.Apps[o.App].NoClientIP && !o.noClientIP {
 		return &InvalidError{"client_ip", "client_ip_required", "the address of the person's device is needed for the limits"}
 	}
 	if len(o.Session) > maxSession {

@@ -40,6 +40,11 @@ func (s *Service) Check(ctx context.Context, r CheckRequest) (Checked, error) {
 	if err != nil {
 		return Checked{}, err
 	}
+	return s.tellChecked(ctx, r.App, result)
+}
+
+// tellChecked makes the answer of a check's operation.
+func (s *Service) tellChecked(ctx context.Context, app string, result any) (Checked, error) {
 	if p, ok := result.(*Replayed); ok {
 		if p.Verification == nil {
 			return Checked{}, ErrNotFound
@@ -51,12 +56,12 @@ func (s *Service) Check(ctx context.Context, r CheckRequest) (Checked, error) {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "key lost: a code was canceled, since the server key that made it is not here",
 			slog.String("key", v.KeyID), slog.String("verification", v.ID))
 	}
-	s.observer.Checked(r.App, c.Verification.Usage, countryOf(c.Verification.To), c.Valid, c.Verification.StatusAt(c.Now))
+	s.observer.Checked(app, c.Verification.Usage, countryOf(c.Verification.To), c.Valid, c.Verification.StatusAt(c.Now))
 	return c, nil
 }
 
-// typedCode returns the digits that a person typed, or the empty secret, which
-// is nobody's code.
+// typedCode returns the digits and letters that a person typed, or the empty
+// secret, which is nobody's code. Only a code that the caller made has letters.
 func typedCode(in secret.String) secret.String {
 	typed := in.Reveal()
 	if len(typed) > maxTyped {
@@ -68,7 +73,7 @@ func typedCode(in secret.String) secret.String {
 		}
 		return r
 	}, typed)
-	if len(typed) > MaxCodeLength || strings.Trim(typed, "0123456789") != "" {
+	if len(typed) > MaxCodeLength || !alphanumeric(typed) {
 		return secret.String{}
 	}
 	return secret.New(typed)
@@ -97,12 +102,11 @@ func (s *Service) decideCheck(typed secret.String, now time.Time, sub *Subject, 
 		// it held against a person who waits for the text.
 		return checked(now, nil, v, false), nil
 	}
-	code, err := s.codeOf(v)
+	valid, err := s.matches(v, typed)
 	if err != nil {
 		return Decision{}, err
 	}
 	v.Checks++
-	valid := code.Equal(typed) && !code.IsEmpty()
 	switch {
 	case valid:
 		v.end(sub, now, StatusApproved, "")
@@ -114,7 +118,9 @@ func (s *Service) decideCheck(typed secret.String, now time.Time, sub *Subject, 
 			v.end(sub, now, StatusExhausted, "")
 		}
 	}
-	return checked(now, sub, v, valid), nil
+	d := checked(now, sub, v, valid)
+	d.Result = Checked{Valid: valid, Counted: true, Verification: v, Now: now}
+	return d, nil
 }
 
 // checked is a check's decision; without a subject nothing is written.

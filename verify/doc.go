@@ -10,6 +10,9 @@
 //	Cancel  Store.Do: end it
 //	Get     Store.Get
 //
+//	Join, CheckAt, FindAt, CancelAt, ApproveAt   by number, at a service (join.go)
+//	List            Store.List
+//
 //	SendMessage     as Start, with a code that the caller made
 //	RecordDelivery  Store.Do: what the provider says of a send
 //	RecordReply     Store.Do: STOP and START

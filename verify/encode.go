@@ -42,6 +42,7 @@ func (v *Verification) Record() []byte {
 		}
 		o = o.close()
 	}
+	o = o.textIf("service", v.Service).textIf("name", v.Name).textIf("app_hash", v.AppHash).macIf("code_mac", v.CodeMAC)
 	o = o.trueIf("supplied", v.Supplied)
 	if len(v.Sealed) > 0 {
 		o = append(o.name("sealed"), '"')

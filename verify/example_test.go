@@ -37,6 +37,9 @@ func (r *rows) Counters(verify.Place) (verify.Counters, error)       { return ni
 func (r *rows) Idem(verify.MAC) (*verify.IdemRow, error)             { return nil, nil }
 func (r *rows) Due(context.Context, int) ([]string, error)           { return nil, nil }
 func (r *rows) Purge(context.Context, time.Time, int) (int, error)   { return 0, nil }
+func (r *rows) List(context.Context, string, string, int) ([]*verify.Verification, error) {
+	return nil, nil
+}
 func (r *rows) Get(_ context.Context, id string) (*verify.Verification, error) {
 	return r.verifications[id], nil
 }

@@ -40,6 +40,7 @@ type subkeys struct {
 	id                                 string
 	seal                               []byte
 	code, number, session, limit, idem *macKey
+	custom                             *macKey // of codes that callers make
 }
 
 // NewKeyring makes a keyring; the first key is the current one.
@@ -87,6 +88,7 @@ func deriveSubkeys(k ServerKey) (*subkeys, error) {
 		"session": func(key []byte) { s.session = newMACKey(key) },
 		"limit":   func(key []byte) { s.limit = newMACKey(key) },
 		"idem":    func(key []byte) { s.idem = newMACKey(key) },
+		"custom":  func(key []byte) { s.custom = newMACKey(key) },
 	} {
 		key, err := hkdf.Key(sha256.New, []byte(k.Secret.Reveal()), nil, "sixdigit/v1/"+purpose, KeySize)
 		if err != nil {

@@ -289,13 +289,16 @@ func runModel(t *testing.T, rt *rapid.T, limits bool) {
 		return connector.Receipt{}, &connector.Error{Kind: connector.KindUnclassified, Outcome: m.outcome}
 	})
 	rt.Repeat(map[string]func(*rapid.T){
-		"":       m.everything,
-		"start":  m.start,
-		"start2": m.start,
-		"resend": m.resend,
-		"check":  m.check,
-		"check2": m.check,
-		"cancel": m.cancel,
-		"wait":   m.wait,
+		"":        m.everything,
+		"start":   m.start,
+		"start2":  m.start,
+		"resend":  m.resend,
+		"check":   m.check,
+		"check2":  m.check,
+		"cancel":  m.cancel,
+		"approve": m.approve,
+		"join":    m.join,
+		"join2":   m.join,
+		"wait":    m.wait,
 	})
 }

@@ -68,6 +68,21 @@ func (m *memStore) Do(ctx context.Context, op Op) (any, error) {
 	return result, nil
 }
 
+func (m *memStore) List(_ context.Context, from, below string, limit int) (all []*Verification, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range slices.Backward(slices.Sorted(maps.Keys(m.verifications))) {
+		if id >= from && id < below && len(all) < limit {
+			v, err := memRows{m}.Verification(id)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, v)
+		}
+	}
+	return all, nil
+}
+
 func (m *memStore) save(c Changes) {
 	for _, s := range c.Subjects {
 		m.subjects[s.Key] = mustJSON(s)

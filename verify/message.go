@@ -27,6 +27,9 @@ type MessageRequest struct {
 	Usage    sms.UsageType
 	Locale   string
 	ClientIP netip.Addr
+	// NoClientIP lets this message have no ClientIP, also where the app's policy
+	// asks for one: whoever is behind it cannot tell.
+	NoClientIP bool
 	// Payload is what the template's placeholders stand for; "code" must be
 	// among it, a string. It is kept sealed until the text is gone.
 	Payload map[string]any
@@ -57,7 +60,7 @@ func (s *Service) SendMessage(ctx context.Context, r MessageRequest) (Started, e
 		return Started{}, err
 	}
 	result, err := s.do(ctx, o.App, Op{
-		Idem: o.Idem, Subject: v.Subject,
+		Idem: o.Idem, Subject: v.Subject, Places: places(o.charges),
 		Decide: func(now time.Time, sub *Subject, _ *Verification) (Decision, error) {
 			v := v.Clone() // it may run again
 			v.CreatedAt, v.ExpiresAt = now, now.Add(s.policy.Life)
@@ -87,7 +90,7 @@ func (s *Service) admitMessage(r MessageRequest) (*order, error) {
 	if _, given := payload["locale"]; !given {
 		payload["locale"] = r.Locale
 	}
-	o, err := s.admitOrder(&order{payload: payload, StartRequest: StartRequest{
+	o, err := s.admitOrder(&order{payload: payload, noClientIP: r.NoClientIP, StartRequest: StartRequest{
 		App: r.App, To: r.To, Usage: r.Usage, Locale: r.Locale, ClientIP: r.ClientIP, Idem: r.Idem,
 	}})
 	if err != nil {

@@ -12,6 +12,22 @@ import (
 	"github.com/sixdigit/sixdigit/secret"
 )
 
+// A message may have no address where it says so, and nowhere else does that count.
+func TestMessageWithoutAddress(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	r := MessageRequest{App: testApp, To: number(t, testNumber), Usage: "SignIn", Payload: map[string]any{"code": "482913"}}
+	_, err := b.SendMessage(t.Context(), r)
+	var invalid *InvalidError
+	if !errors.As(err, &invalid) || invalid.Code != "client_ip_required" {
+		t.Errorf("without a word: %v", err)
+	}
+	r.NoClientIP = true
+	if st, err := b.SendMessage(t.Context(), r); err != nil || !st.Sent {
+		t.Errorf("with it: %+v, %v", st, err)
+	}
+}
+
 func TestMessages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

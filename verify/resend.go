@@ -40,7 +40,7 @@ func (s *Service) Resend(ctx context.Context, r ResendRequest) (Started, error) 
 
 func (s *Service) decideResend(r *ResendRequest, now time.Time, sub *Subject, v *Verification) (Decision, error) {
 	switch {
-	case v.Supplied:
+	case v.Supplied, v.custom(): // whoever made the code has to supply it again (Join)
 		return Decision{}, ErrNotFound
 	case v.Status != StatusPending:
 		return Decision{}, ErrEnded

@@ -85,6 +85,7 @@ type CheckRequest struct {
 // Checked is what Check comes to. Only Valid is proof.
 type Checked struct {
 	Valid        bool
+	Counted      bool // the code was compared, which used up a try
 	Verification *Verification
 	Now          time.Time
 }

@@ -15,7 +15,9 @@ func (v *Verification) end(s *Subject, now time.Time, status Status, reason Reas
 		return false
 	}
 	v.Status, v.Reason, v.EndedAt = status, reason, now
-	s.remove(v.ID)
+	if !v.keepsNumber() {
+		s.remove(v.ID)
+	}
 	return true
 }
 

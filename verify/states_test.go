@@ -189,6 +189,12 @@ func events() map[string]func(h *held) string {
 			}
 			return ""
 		},
+		"approve": func(h *held) string {
+			if _, err := h.ApproveAt(h.t.Context(), Handle{App: testApp, ID: h.v.ID}); err != nil {
+				h.t.Fatal(err)
+			}
+			return ""
+		},
 		"key lost, check": func(h *held) string {
 			h.keys = newKeys(h.t, serverKey("k2", 50))
 			return h.tryCode(h.code)
@@ -268,7 +274,7 @@ func (h *held) wantConsistent() {
 	if (v.Status == StatusPending) != v.EndedAt.IsZero() {
 		h.t.Errorf("status %s, ended at %s", v.Status, v.EndedAt)
 	}
-	if (v.Status == StatusCanceled) != (v.Reason != "") {
+	if approved := v.Status == StatusApproved && v.Checks == 0; (v.Status == StatusCanceled || approved) != (v.Reason != "") {
 		h.t.Errorf("status %s for the reason %q", v.Status, v.Reason)
 	}
 	s, err := memRows{h.store}.Subject(v.Subject)

@@ -20,6 +20,9 @@ type Store interface {
 	// Due returns the ids of at most limit verifications to which something is
 	// owed (DueAt) by the store's time, the longest due first.
 	Due(ctx context.Context, limit int) ([]string, error)
+	// List returns the verifications whose ids are not below from and are below
+	// below, at most limit, those with the highest ids first: ids sort by time.
+	List(ctx context.Context, from, below string, limit int) ([]*Verification, error)
 	// Purge removes what ended before the time, but for what is owed something and
 	// ended less than OwedLife ago, and rows whose time is over: at most limit
 	// rows. It returns how many it removed; zero says that nothing is left. It

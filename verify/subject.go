@@ -127,7 +127,8 @@ func (s *Subject) held(v *Verification, name, except string, now time.Time) bool
 	})
 }
 
-// Pending points to a verification that has not ended.
+// Pending points to a verification that has not ended, or that its number still
+// leads to (keepsNumber).
 type Pending struct {
 	ID        string    `json:"id"`
 	Session   MAC       `json:"session,omitzero"`

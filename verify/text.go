@@ -18,6 +18,9 @@ func (r *route) text(usage sms.UsageType, locale, domain string, payload map[str
 		return "", ErrNoTemplate
 	}
 	body := sms.Render(t.Content, payload)
+	if hash, ok := payload[payloadAppHash].(appHash); ok {
+		body += "\n" + string(hash)
+	}
 	if domain == "" {
 		return body, nil
 	}
@@ -60,12 +63,13 @@ func (s *Service) waysOf(v *Verification) []way {
 	if v.Test {
 		country = "" // no text goes anywhere
 	}
-	payload := payloadOf(zeros(v.CodeLength), v.Locale)
-	if v.Supplied {
+	payload := v.dress(payloadOf(zeros(v.CodeLength), v.Locale))
+	if v.Supplied || v.custom() {
 		var err error
 		if payload, err = s.keys.unseal(v); err != nil {
 			return nil
 		}
+		v.dress(payload)
 	}
 	ways, _ := measured(s.ways(country), v.Usage, v.Locale, v.Domain, payload)
 	return ways
@@ -75,7 +79,7 @@ func (s *Service) waysOf(v *Verification) []way {
 // supplied is unsealed: neither is kept in clear.
 func (s *Service) compose(r *route, v *Verification, send *Send) (m connector.Message, err error) {
 	var payload map[string]any
-	if v.Supplied {
+	if v.Supplied || v.custom() {
 		payload, err = s.keys.unseal(v)
 	} else {
 		var code secret.String
@@ -85,7 +89,7 @@ func (s *Service) compose(r *route, v *Verification, send *Send) (m connector.Me
 	if err != nil {
 		return m, err
 	}
-	body, err := r.text(v.Usage, v.Locale, v.Domain, payload)
+	body, err := r.text(v.Usage, v.Locale, v.Domain, v.dress(payload))
 	if err != nil {
 		return m, err
 	}

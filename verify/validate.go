@@ -86,7 +86,7 @@ func (p Policy) validateWaits(bad *faults) {
 }
 
 func (p Policy) validateLimits(bad *faults) {
-	names := map[string]bool{LimitFailures: true, LimitResendWait: true, LimitResendCount: true, LimitOptedOut: true}
+	names := map[string]bool{LimitFailures: true, LimitResendWait: true, LimitResendCount: true, LimitOptedOut: true, LimitUnsettled: true}
 	for _, l := range p.Limits.Each() {
 		if *l == (Limit{}) {
 			continue

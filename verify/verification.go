@@ -20,12 +20,12 @@ const (
 	StatusExhausted Status = "exhausted" // its checks are used up
 )
 
-// Reason says why a verification was canceled.
+// Reason says why a verification was canceled, or approved without a code.
 type Reason string
 
 // The reasons.
 const (
-	ReasonCaller       Reason = "caller"        // DELETE
+	ReasonCaller       Reason = "caller"        // DELETE; or approved on the caller's word
 	ReasonSendRejected Reason = "send_rejected" // the provider refused the text for good
 	ReasonKeyLost      Reason = "key_lost"      // the key that made its code is gone
 )
@@ -76,6 +76,15 @@ type Verification struct {
 
 	Sends    []Send            `json:"sends"`
 	Metadata map[string]string `json:"metadata,omitempty"`
+
+	// Service is what a verification that was begun by number belongs to; empty
+	// for every other (join.go). Name and AppHash are for its text.
+	Service string `json:"service,omitempty"`
+	Name    string `json:"name,omitempty"`
+	AppHash string `json:"app_hash,omitempty"`
+	// CodeMAC is the HMAC of a code that the caller made; zero where the code is
+	// derived (custom.go).
+	CodeMAC MAC `json:"code_mac,omitzero"`
 
 	// Supplied is set for a message: the caller made the code, and there is
 	// nothing to check. Sealed is what the text is made of, until it is known to

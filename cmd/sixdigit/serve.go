@@ -149,8 +149,9 @@ type keysCreateCmd struct {
 	configFlags
 	Name   string        `required:"" help:"What the key is called, and the app it belongs to unless --app names one."`
 	App    string        `help:"The app that the key belongs to; an app sees its own verifications only."`
-	Scopes []string      `enum:"verify,messages,read" placeholder:"verify,messages,read" help:"What the key may do; everything by default."`
+	Scopes []string      `enum:"verify,messages,read" placeholder:"verify,messages,read" help:"What the key may do in the JSON API; everything by default, and nothing with --twilio."`
 	Life   time.Duration `placeholder:"720h" help:"How long the key works; for ever by default."`
+	Twilio bool          `help:"Show the key as an account sid and a token, for clients of Twilio Verify. Only such a key opens that API."`
 	JSON   bool          `name:"json" help:"Print one JSON document."`
 }
 
@@ -159,6 +160,7 @@ func (keysCreateCmd) Help() string {
 
 Examples:
   sixdigit keys create --name shop
+  sixdigit keys create --name shop --twilio
   sixdigit keys create --name shop-reports --app shop --scopes read --json`
 }
 
@@ -174,6 +176,9 @@ func (c keysCreateCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	folder, fresh := config.Folder()
+	if c.Twilio {
+		c.Scopes = append(c.Scopes, string(access.ScopeTwilio))
+	}
 	key, shown, err := app.CreateKey(ctx, config, app.KeySpec{Name: c.Name, App: c.App, Scopes: c.Scopes, Life: c.Life})
 	switch {
 	case errors.Is(err, access.ErrSpec):
@@ -185,7 +190,10 @@ func (c keysCreateCmd) Run(ctx context.Context, s streams) error {
 	if fresh {
 		_, _ = fmt.Fprintln(s.err, "This folder is new and empty: the key is only for a service that runs on it. Is yours elsewhere, name its folder with --data.")
 	}
-	// The one place where a key is shown: whoever asked for it has to see it.
+	if c.Twilio {
+		return c.showAccount(s, config, key, shown)
+	}
+	// Here and there a key is shown: whoever asked for it has to see it.
 	if c.JSON {
 		return writeJSON(s.out, createdKey{key.ID, key.Name, shown.Reveal()})
 	}

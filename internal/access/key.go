@@ -24,10 +24,15 @@ const (
 	ScopeVerify   Scope = "verify"   // start, check, resend, cancel and read verifications
 	ScopeMessages Scope = "messages" // send and read messages whose code the caller made
 	ScopeRead     Scope = "read"     // read either and change nothing
+	ScopeTwilio   Scope = "twilio"   // all of Twilio Verify's API
 )
 
 // Scopes returns every scope.
-func Scopes() []Scope { return []Scope{ScopeVerify, ScopeMessages, ScopeRead} }
+func Scopes() []Scope { return append(DefaultScopes(), ScopeTwilio) }
+
+// DefaultScopes are those of a key for which none were asked: Twilio Verify's API is
+// not among them, whose rules for starts are looser.
+func DefaultScopes() []Scope { return []Scope{ScopeVerify, ScopeMessages, ScopeRead} }
 
 // Key is an API key as it is kept: its secret is not in it.
 type Key struct {
@@ -46,7 +51,7 @@ type Key struct {
 type Spec struct {
 	Name      string
 	App       string
-	Scopes    []Scope   // none are all
+	Scopes    []Scope   // none are DefaultScopes
 	ExpiresAt time.Time // zero: never
 }
 
@@ -91,7 +96,7 @@ func (s Spec) Validate(now time.Time) error {
 	}
 	for _, scope := range s.Scopes {
 		if !slices.Contains(Scopes(), scope) {
-			return fmt.Errorf("%w: %q is no scope; they are verify, messages and read", ErrSpec, scope)
+			return fmt.Errorf("%w: %q is no scope; they are verify, messages, read and twilio", ErrSpec, scope)
 		}
 	}
 	return nil
@@ -123,7 +128,7 @@ func Create(ctx context.Context, store Store, spec Spec, now time.Time, random i
 		return Key{}, secret.String{}, err
 	}
 	if len(spec.Scopes) == 0 {
-		spec.Scopes = Scopes()
+		spec.Scopes = DefaultScopes()
 	}
 	b := make([]byte, idBytes+secretBytes)
 	if _, err := io.ReadFull(random, b); err != nil {

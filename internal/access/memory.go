@@ -13,6 +13,8 @@ import (
 type Memory struct {
 	mu   sync.Mutex
 	keys map[string]Key
+
+	services services
 }
 
 var _ Store = (*Memory)(nil)

@@ -43,7 +43,11 @@ type Config struct {
 	Send   SendConfig             `yaml:"send"`
 	Limits map[string]LimitConfig `yaml:"limits"`
 	Apps   map[string]OneApp      `yaml:"apps"`
+	Hooks  map[string]HookConfig  `yaml:"hooks,omitempty"` // auth servers, by name
 	Log    LogConfig              `yaml:"log"`
+
+	// TwilioVerify opens /v2, Twilio Verify's API; without it there is none.
+	TwilioVerify *TwilioVerifyConfig `yaml:"twilio_verify,omitempty"`
 }
 
 // CodeConfig is about codes and their checks.
@@ -183,6 +187,7 @@ func (c Config) Policy(now time.Time) (verify.Policy, error) {
 		}
 		p.Apps[name] = app
 	}
+	errs = append(errs, c.hookFaults()...)
 	checked := p
 	if len(c.Countries) == 0 {
 		errs = append(errs, errors.New("countries: no country is allowed yet; add the line\n    countries: [US, CA]\n  to the config, or --countries US,CA to the command (all allows every country)"))
@@ -191,6 +196,7 @@ func (c Config) Policy(now time.Time) (verify.Policy, error) {
 		checked.AllCountries = true // one fault is one line
 	}
 	errs = append(errs, checked.Validate()...)
+	errs = append(errs, c.TwilioVerify.validate(&p)...)
 	errs = append(errs, c.validateConnectors(p.Countries)...)
 	errs = append(errs, c.validate()...)
 	return p, errors.Join(errs...)

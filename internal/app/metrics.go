@@ -22,7 +22,7 @@ type metrics struct {
 	registry *prometheus.Registry
 
 	started, sends, checks, approved, limits, requests *prometheus.CounterVec
-	statuses, retries, looks, callbacks                *prometheus.CounterVec
+	statuses, retries, looks, callbacks, hooks         *prometheus.CounterVec
 	open                                               *prometheus.GaugeVec
 	sendSeconds, requestSeconds                        *prometheus.HistogramVec
 	batchSize, batchSeconds                            prometheus.Histogram
@@ -57,6 +57,7 @@ func newMetrics() *metrics {
 		retries:   counter("send_retries_total", "Texts that were not taken at once and are tried again, here or at another connector.", "connector", "kind"),
 		looks:     counter("send_looks_total", "Looks at the provider for a text whose answer was lost.", "connector", "result"),
 		callbacks: counter("callbacks_total", "Requests from providers, by what became of them; connector is empty where it does not exist.", "connector", "kind", "result"),
+		hooks:     counter("hooks_total", "Orders of auth servers, by what became of them.", "hook", "result"),
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "sixdigit", Name: "connector_open", Help: "1 while the connector is out of order and is left alone, else 0.",
 		}, []string{"connector"}),
@@ -70,7 +71,7 @@ func newMetrics() *metrics {
 		}),
 	}
 	m.registry.MustRegister(m.started, m.approved, m.sends, m.checks, m.limits, m.requests, m.sendSeconds, m.requestSeconds,
-		m.statuses, m.retries, m.looks, m.callbacks, m.open, m.batchSize, m.batchSeconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.statuses, m.retries, m.looks, m.callbacks, m.hooks, m.open, m.batchSize, m.batchSeconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -22,7 +22,9 @@ import (
 	"github.com/sixdigit/sixdigit/internal/access"
 	"github.com/sixdigit/sixdigit/internal/callback"
 	"github.com/sixdigit/sixdigit/internal/edge"
+	"github.com/sixdigit/sixdigit/internal/hooks"
 	"github.com/sixdigit/sixdigit/internal/httpapi"
+	"github.com/sixdigit/sixdigit/internal/twilioverify"
 	"github.com/sixdigit/sixdigit/verify"
 )
 
@@ -46,11 +48,14 @@ type Service struct {
 	place    place
 	store    store
 	keys     keyStore
+	callers  *access.Authenticator
 	clients  []*twilio.Client
 	sources  map[string]callback.Source // the same, by name
 	verify   *verify.Service
 	api      *httpapi.API
 	calls    *callback.Callbacks // nil where no provider can call back
+	twilio   *twilioverify.API   // nil where the config does not open it
+	hooks    *hooks.Hooks        // nil where no auth server may ask for texts
 	public   net.Listener
 	private  net.Listener
 	warnings []string // what readyz says beside "ready", from the start on
@@ -119,10 +124,7 @@ func newService(ctx context.Context, c Config, getenv func(string) string, log *
 			return nil, err
 		}
 	}
-	s.api, err = httpapi.New(httpapi.Options{
-		Verifier: s.verify, Messenger: s.verify, Authenticator: access.NewAuthenticator(s.keys, log), Idem: ring.Idem, Version: Version(),
-	})
-	if err != nil {
+	if err = s.openSurfaces(getenv, ring, sources); err != nil {
 		return nil, err
 	}
 	if s.public == nil {
@@ -132,6 +134,22 @@ func newService(ctx context.Context, c Config, getenv func(string) string, log *
 	}
 	s.private, err = listen(ctx, c.PrivateListen, false)
 	return s, err
+}
+
+// openSurfaces makes what answers on the public listener, callbacks apart.
+func (s *Service) openSurfaces(getenv func(string) string, ring *verify.Keyring, sources []source) (err error) {
+	s.callers = access.NewAuthenticator(s.keys, s.log)
+	s.api, err = httpapi.New(httpapi.Options{
+		Verifier: s.verify, Messenger: s.verify, Authenticator: s.callers, Idem: ring.Idem, Version: Version(),
+	})
+	if err != nil {
+		return err
+	}
+	if err = s.openHooks(getenv, ring.Idem); err != nil {
+		return err
+	}
+	s.twilio, err = s.openTwilioVerify(sources)
+	return err
 }
 
 // serverKeys returns the keys for codes. With a store of its own the service
@@ -277,6 +295,12 @@ func (s *Service) publicHandler() http.Handler {
 	s.api.Routes(mux)
 	if s.calls != nil {
 		s.calls.Routes(mux)
+	}
+	if s.twilio != nil {
+		s.twilio.Routes(mux)
+	}
+	if s.hooks != nil {
+		s.hooks.Routes(mux)
 	}
 	return edge.Wrap(mux, edge.Options{Log: s.log, Observe: s.metrics.request})
 }

@@ -114,6 +114,7 @@ type store interface {
 // keyStore is what it needs of the store of API keys.
 type keyStore interface {
 	access.Store
+	access.ServiceStore
 	Close() error
 }
 

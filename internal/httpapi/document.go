@@ -45,7 +45,7 @@ func newDocument(version string) *huma.OpenAPI {
 			Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 			SecuritySchemes: map[string]*huma.SecurityScheme{securityScheme: {
 				Type: "http", Scheme: "bearer", BearerFormat: "sd_<id>_<secret>",
-				Description: "An API key, made with `sixdigit keys create`. Its scopes are verify, messages and read.",
+				Description: "An API key, made with `sixdigit keys create`. Its scopes here are verify, messages and read.",
 			}},
 		},
 	}

@@ -27,6 +27,7 @@ type Rows struct {
 	Counters      []Counters
 	Idems         []Idem
 	APIKeys       []APIKey
+	Services      []Service
 }
 
 // Verification is a verification with its sends.
@@ -64,14 +65,21 @@ type APIKey struct {
 	Created, Used, Revoked, Expires int64
 }
 
+// Service is a service of an app.
+type Service struct {
+	SID, App string
+	Created  int64
+	Data     []byte
+}
+
 // Counts says how many rows of each kind there are.
 type Counts struct {
-	Verifications, Subjects, Counters, Idems, APIKeys int64
+	Verifications, Subjects, Counters, Idems, APIKeys, Services int64
 }
 
 // Count counts the rows.
 func (r Rows) Count() Counts {
-	return Counts{int64(len(r.Verifications)), int64(len(r.Subjects)), int64(len(r.Counters)), int64(len(r.Idems)), int64(len(r.APIKeys))}
+	return Counts{int64(len(r.Verifications)), int64(len(r.Subjects)), int64(len(r.Counters)), int64(len(r.Idems)), int64(len(r.APIKeys)), int64(len(r.Services))}
 }
 
 // Add adds what other counts.
@@ -81,6 +89,7 @@ func (c *Counts) Add(other Counts) {
 	c.Counters += other.Counters
 	c.Idems += other.Idems
 	c.APIKeys += other.APIKeys
+	c.Services += other.Services
 }
 
 // String is the counts in words, as "3 verifications, 1 API key"; those of none
@@ -115,7 +124,7 @@ func (c Counts) String() string {
 func (c Counts) Tables() iter.Seq2[string, int64] {
 	return func(yield func(string, int64) bool) {
 		_ = yield("verifications", c.Verifications) && yield("subjects", c.Subjects) && yield("counters", c.Counters) &&
-			yield("idems", c.Idems) && yield("api_keys", c.APIKeys)
+			yield("idems", c.Idems) && yield("api_keys", c.APIKeys) && yield("services", c.Services)
 	}
 }
 

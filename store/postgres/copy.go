@@ -20,7 +20,7 @@ const copyName = "sixdigit copy"
 
 // copyTables are the tables whose rows are copied. writers is not among them: it
 // is about connections.
-const copyTables = `verifications, subjects, counters, idems, api_keys`
+const copyTables = `verifications, subjects, counters, idems, api_keys, services`
 
 // copyDays is how far back a copy makes partitions; older days land in
 // verifications_rest. Rows are kept for 30 days unless somebody asks for more.
@@ -37,7 +37,7 @@ func Export(ctx context.Context, url secret.String, each func(transfer.Rows) err
 			return err
 		}
 		h := &handover{each: each}
-		for _, read := range []func(context.Context, pgx.Tx) error{h.verifications, h.subjects, h.places, h.idems, h.apiKeys} {
+		for _, read := range []func(context.Context, pgx.Tx) error{h.verifications, h.subjects, h.places, h.idems, h.apiKeys, h.services} {
 			if err := read(ctx, tx); err != nil {
 				return err
 			}
@@ -157,8 +157,8 @@ func connected(ctx context.Context, config *pgx.ConnConfig, name string) error {
 // countRows counts the rows of all tables that are copied.
 func countRows(ctx context.Context, tx pgx.Tx) (c transfer.Counts, err error) {
 	err = tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM verifications), (SELECT count(*) FROM subjects),
-		(SELECT count(*) FROM counters), (SELECT count(*) FROM idems), (SELECT count(*) FROM api_keys)`).
-		Scan(&c.Verifications, &c.Subjects, &c.Counters, &c.Idems, &c.APIKeys)
+		(SELECT count(*) FROM counters), (SELECT count(*) FROM idems), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM services)`).
+		Scan(&c.Verifications, &c.Subjects, &c.Counters, &c.Idems, &c.APIKeys, &c.Services)
 	if err != nil {
 		return c, unavailable("count the rows", err)
 	}
@@ -282,6 +282,10 @@ func (f *filler) insert(ctx context.Context, r transfer.Rows) error {
 		{"api_keys", []string{"id", "hash", "name", "app", "scopes", "created", "used", "revoked", "expires"}, len(r.APIKeys), func(i int) []any {
 			k := &r.APIKeys[i]
 			return []any{k.ID, k.Hash, k.Name, k.App, k.Scopes, k.Created, k.Used, k.Revoked, k.Expires}
+		}},
+		{"services", []string{"sid", "app", "created", "data"}, len(r.Services), func(i int) []any {
+			s := &r.Services[i]
+			return []any{s.SID, s.App, s.Created, s.Data}
 		}},
 	} {
 		if table.n == 0 {

@@ -38,6 +38,7 @@ func sampleRows() (r transfer.Rows) {
 		r.Counters = append(r.Counters, transfer.Counters{Place: (n - 250) << 40, Expires: n, Data: key[:24]})
 		r.Idems = append(r.Idems, transfer.Idem{Key: key, Expires: n, Data: data})
 		r.APIKeys = append(r.APIKeys, transfer.APIKey{ID: fmt.Sprintf("k%05d", i), Hash: key, Name: "Žluťoučký", App: "shop", Scopes: "read verify", Created: n, Used: 1, Revoked: 2, Expires: 3})
+		r.Services = append(r.Services, transfer.Service{SID: fmt.Sprintf("VA%05d", i), App: "shop", Created: n, Data: []byte("{}")})
 	}
 	slices.SortFunc(r.Verifications, func(a, b transfer.Verification) int { return cmp.Compare(a.ID, b.ID) })
 	return r
@@ -56,6 +57,7 @@ func exported(t *testing.T, url string) (all transfer.Rows) {
 		all.Counters = append(all.Counters, r.Counters...)
 		all.Idems = append(all.Idems, r.Idems...)
 		all.APIKeys = append(all.APIKeys, r.APIKeys...)
+		all.Services = append(all.Services, r.Services...)
 		return nil
 	})
 	if err != nil {
@@ -66,6 +68,7 @@ func exported(t *testing.T, url string) (all transfer.Rows) {
 	slices.SortFunc(all.Counters, func(a, b transfer.Counters) int { return cmp.Compare(a.Place, b.Place) })
 	slices.SortFunc(all.Idems, func(a, b transfer.Idem) int { return bytes.Compare(a.Key, b.Key) })
 	slices.SortFunc(all.APIKeys, func(a, b transfer.APIKey) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(all.Services, func(a, b transfer.Service) int { return cmp.Compare(a.SID, b.SID) })
 	return all
 }
 

@@ -31,6 +31,7 @@ func sampleRows() (r transfer.Rows) {
 		r.Counters = append(r.Counters, transfer.Counters{Place: n<<40 - 1, Expires: n, Data: data})
 		r.Idems = append(r.Idems, transfer.Idem{Key: key, Expires: n, Data: data})
 		r.APIKeys = append(r.APIKeys, transfer.APIKey{ID: fmt.Sprintf("k%05d", i), Hash: key, Name: "Žluťoučký", App: "shop", Scopes: "read verify", Created: n, Used: 1, Revoked: 2, Expires: 3})
+		r.Services = append(r.Services, transfer.Service{SID: fmt.Sprintf("VA%05d", i), App: "shop", Created: n, Data: []byte("{}")})
 	}
 	return r
 }
@@ -42,7 +43,7 @@ func of(r transfer.Rows) transfer.Source {
 		if err := each(transfer.Rows{Verifications: r.Verifications[:half], APIKeys: r.APIKeys}); err != nil {
 			return err
 		}
-		return each(transfer.Rows{Verifications: r.Verifications[half:], Subjects: r.Subjects, Counters: r.Counters, Idems: r.Idems})
+		return each(transfer.Rows{Verifications: r.Verifications[half:], Subjects: r.Subjects, Counters: r.Counters, Idems: r.Idems, Services: r.Services})
 	}
 }
 
@@ -55,6 +56,7 @@ func exported(t *testing.T, path string) (all transfer.Rows) {
 		all.Counters = append(all.Counters, r.Counters...)
 		all.Idems = append(all.Idems, r.Idems...)
 		all.APIKeys = append(all.APIKeys, r.APIKeys...)
+		all.Services = append(all.Services, r.Services...)
 		if n := len(r.Verifications); n > transfer.Bite {
 			t.Errorf("%d rows at once", n)
 		}

@@ -80,7 +80,10 @@ func (s *Store) prepare(ctx context.Context) (err error) {
 	if s.get, err = s.pool.PrepareContext(ctx, `SELECT number, data FROM verifications WHERE id = ?`); err != nil {
 		return err
 	}
-	s.due, err = s.pool.PrepareContext(ctx, selectDue)
+	if s.due, err = s.pool.PrepareContext(ctx, selectDue); err != nil {
+		return err
+	}
+	s.list, err = s.pool.PrepareContext(ctx, selectList)
 	return err
 }
 

@@ -17,6 +17,7 @@ type Store struct {
 	pool   *sql.DB
 	get    *sql.Stmt
 	due    *sql.Stmt
+	list   *sql.Stmt
 	now    func() time.Time
 	sweeps sweeps
 }
@@ -101,5 +102,5 @@ func (s *Store) Close() error {
 	s.queue.Close()
 	// The writer goes last: the last connection to close moves the log into the
 	// database file, which those of the pool may not.
-	return errors.Join(s.get.Close(), s.due.Close(), s.pool.Close(), s.writer.close())
+	return errors.Join(s.get.Close(), s.due.Close(), s.list.Close(), s.pool.Close(), s.writer.close())
 }

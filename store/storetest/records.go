@@ -39,6 +39,7 @@ func verification(id string, subject verify.SubjectKey, created time.Time, rev i
 		ID: id, App: appOf(id), Subject: subject, To: number(len(id)), Usage: usage, Locale: "pt-BR",
 		Channel: verify.ChannelSMS, Status: verify.StatusPending, Test: rev%2 == 1, Domain: "example.com",
 		Session: mac("session of %s", id), Network: mac("network of %s", id), Salt: verify.Salt{1, 2, 3, 255}, KeyID: "k1", Generation: rev, CodeLength: 6,
+		Service: "VA1", Name: "Åsa & co", AppHash: "FA+9qCX9VSu", CodeMAC: mac("code of %s", id),
 		Checks: rev, MaxChecks: 5, MaxSends: 5,
 		CreatedAt: created, ExpiresAt: created.Add(life), ResendAfter: created.Add(30 * time.Second),
 		Metadata: map[string]string{"revision": fmt.Sprint(rev), "quote": `"<&>\ é`},

@@ -52,6 +52,7 @@ func Run(t *testing.T, open Factory) {
 		"rows written as they are":  testSet,
 		"due":                       testDue,
 		"due no longer":             testDueNoLonger,
+		"list":                      testList,
 		"purge":                     testPurge,
 		"purge what is owed":        testPurgeOwed,
 		"purge what is quiet":       testPurgeQuiet,

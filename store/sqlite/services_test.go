@@ -1,0 +1,44 @@
+package sqlite_test
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sixdigit/sixdigit/internal/access"
+	"github.com/sixdigit/sixdigit/store/sqlite"
+)
+
+func TestServices(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "sixdigit.db")
+	keys, err := sqlite.OpenKeys(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = keys.Close() }()
+	if _, err := keys.Service(t.Context(), "VA1"); !errors.Is(err, access.ErrNoService) {
+		t.Errorf("no service: %v", err)
+	}
+	at := time.Date(2031, 3, 9, 22, 15, 7, 123_456_000, time.UTC)
+	second := access.Service{SID: "VA2", App: "shop", Name: "Åsa & co", CodeLength: 8, CustomCode: true, CreatedAt: at, UpdatedAt: at.Add(time.Microsecond)}
+	first := access.Service{SID: "VA1", App: "shop", Name: "first", CodeLength: 6, CreatedAt: at.Add(-time.Microsecond), UpdatedAt: at}
+	for _, s := range []access.Service{{SID: "VA2", App: "shop", Name: "old", CreatedAt: at.Add(-time.Hour)}, second, first, {SID: "VA3", App: "rival", CreatedAt: at}} {
+		if err := keys.SaveService(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := keys.Service(t.Context(), "VA2"); err != nil || got != second {
+		t.Errorf("got %+v, %v, want %+v", got, err, second)
+	}
+	got, err := keys.Services(t.Context(), "shop")
+	if diff := cmp.Diff([]access.Service{first, second}, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if none, err := keys.Services(t.Context(), "nobody"); err != nil || len(none) != 0 {
+		t.Errorf("nobody's: %v, %v", none, err)
+	}
+}
