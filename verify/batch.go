@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -24,6 +25,7 @@ type Batch struct {
 	verifications map[string]entry[*Verification]
 	counters      map[Place]entry[Counters]
 	idems         map[MAC]entry[*IdemRow]
+	events        []Event
 }
 
 // entry is a row as the batch has it so far.
@@ -204,14 +206,19 @@ func (b *Batch) charge(d Decision) (tally, error) {
 			rows.put(LimitRow{c.Key, next, c.Limit.expires(next)})
 		}
 	}
+	return rows, b.take(d.Charges, &rows, value)
+}
+
+// take takes the charges, all of them or none.
+func (b *Batch) take(charges []Charge, rows *tally, value func(LimitKey) (int64, error)) error {
 	var refused *LimitError
-	for _, c := range d.Charges {
+	for _, c := range charges {
 		if c.Limit.Burst <= 0 {
 			continue
 		}
 		old, err := value(c.Key)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		next, retry, ok := c.take(old, b.now)
 		if !ok {
@@ -219,6 +226,9 @@ func (b *Batch) charge(d Decision) (tally, error) {
 			// caller back too early.
 			if refused == nil || retry > refused.RetryAfter {
 				refused = &LimitError{Name: c.Limit.Name, RetryAfter: retry}
+				if !c.Guard {
+					refused.key, refused.daily = c.Key, c.Limit.Every == 0
+				}
 			}
 			continue
 		}
@@ -227,9 +237,9 @@ func (b *Batch) charge(d Decision) (tally, error) {
 		}
 	}
 	if refused != nil {
-		return nil, refused
+		return refused
 	}
-	return rows, nil
+	return nil
 }
 
 // tally is what an operation's charges come to: a score of counters at most.
@@ -301,11 +311,15 @@ func (b *Batch) apply(op Op, d Decision, limits tally, settled *IdemRow) {
 	if settled != nil {
 		b.idems[d.Settle.Key] = entry[*IdemRow]{settled, true}
 	}
+	for _, e := range d.Events {
+		e.CreatedAt, e.Payload = b.now, slices.Clone(e.Payload)
+		b.events = append(b.events, e)
+	}
 }
 
 // Changes returns every row that the batch changed.
 func (b *Batch) Changes() Changes {
-	var c Changes
+	c := Changes{Events: b.events}
 	for _, e := range b.subjects {
 		if e.changed {
 			c.Subjects = append(c.Subjects, e.row)

@@ -29,6 +29,11 @@ var (
 type LimitError struct {
 	Name       string
 	RetryAfter time.Duration
+
+	// key is the counter that has nothing left, and daily whether it counts by
+	// days; zero where the limit is no counter and nothing is told of it.
+	key   LimitKey
+	daily bool
 }
 
 // Error names the limit.

@@ -71,7 +71,7 @@ func (s *Service) Join(ctx context.Context, r JoinRequest) (Started, error) {
 	began := time.Now()
 	session := s.keys.joined(r.App, r.Service)
 	result, err := s.do(ctx, r.App, Op{
-		Subject: s.keys.Subject(r.App, r.To), Session: session, Places: places(o.charges),
+		Subject: s.keys.Subject(r.App, r.To), Session: session, App: r.App, Places: places(o.charges),
 		Decide: func(now time.Time, sub *Subject, v *Verification) (Decision, error) {
 			return s.decideByNumber(o, &r, session, now, sub, v)
 		},

@@ -24,6 +24,7 @@ type memStore struct {
 	verifications map[string]memVerification
 	counters      map[Place]Counters
 	idems         map[MAC][]byte
+	events        []Event
 }
 
 type memVerification struct {
@@ -54,7 +55,7 @@ func (m *memStore) Do(ctx context.Context, op Op) (any, error) {
 	b := NewBatch(m.now(), memRows{m})
 	result, err := b.Apply(op)
 	if err != nil {
-		if len(b.Changes().Verifications)+len(b.Changes().Subjects)+len(b.Changes().Counters)+len(b.Changes().Idems) > 0 {
+		if len(b.Changes().Verifications)+len(b.Changes().Subjects)+len(b.Changes().Counters)+len(b.Changes().Idems)+len(b.Changes().Events) > 0 {
 			return nil, fmt.Errorf("an operation that failed left changes: %w", err)
 		}
 		return nil, err
@@ -96,6 +97,7 @@ func (m *memStore) save(c Changes) {
 	for _, i := range c.Idems {
 		m.idems[i.Key] = mustJSON(i.IdemRow)
 	}
+	m.events = append(m.events, c.Events...)
 }
 
 func (m *memStore) Get(_ context.Context, id string) (*Verification, error) {
@@ -152,6 +154,9 @@ func (m *memStore) dump() string {
 	}
 	for _, i := range m.idems {
 		b.Write(i)
+	}
+	for _, e := range m.events {
+		b.Write(e.Payload)
 	}
 	return b.String()
 }

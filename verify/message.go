@@ -60,7 +60,7 @@ func (s *Service) SendMessage(ctx context.Context, r MessageRequest) (Started, e
 		return Started{}, err
 	}
 	result, err := s.do(ctx, o.App, Op{
-		Idem: o.Idem, Subject: v.Subject, Places: places(o.charges),
+		Idem: o.Idem, Subject: v.Subject, App: o.App, Places: places(o.charges),
 		Decide: func(now time.Time, sub *Subject, _ *Verification) (Decision, error) {
 			v := v.Clone() // it may run again
 			v.CreatedAt, v.ExpiresAt = now, now.Add(s.policy.Life)

@@ -87,6 +87,8 @@ type AppPolicy struct {
 	Domains []string
 	// TestNumbers get a fixed code and no text.
 	TestNumbers []TestNumber
+	// Events are what the app is told of by its webhook; none are none.
+	Events []EventType
 }
 
 // TestNumber is a number for app reviews and automated tests.

@@ -61,6 +61,9 @@ type claimed struct {
 func (s *Service) Run(ctx context.Context) {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
+	if s.events != nil {
+		tasks.Go(func() { s.events.limits.run(ctx, s.log) })
+	}
 	for ctx.Err() == nil {
 		n, err := s.pass(ctx, &tasks)
 		if err != nil && ctx.Err() == nil {

@@ -26,6 +26,7 @@ type Options struct {
 	// CallbackURL makes the URL for a send's status callbacks; nil asks for none.
 	CallbackURL func(connectorName, sendID string) string
 	Observer    Observer     // nil: nobody counts
+	Events      EventHooks   // for apps that have Events
 	Log         *slog.Logger // nil: silent
 }
 
@@ -133,6 +134,7 @@ type Service struct {
 	flight      flight
 	looks       looks
 	stuck       stuckRows
+	events      *outbox // nil where no app wants any
 
 	now    func() time.Time // for ids, test numbers and Get; decisions have the store's time
 	random io.Reader
@@ -162,6 +164,9 @@ func New(opts Options) (*Service, error) {
 	errs = append(errs, opts.Policy.validateTestEnds(s.now())...)
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("verify: %w", errors.Join(errs...))
+	}
+	if s.events = newOutbox(opts.Store, opts.Keys, opts.Policy.Apps, opts.Events); s.events != nil {
+		s.store = s.events
 	}
 	for _, c := range opts.Policy.Countries {
 		s.countries[c] = true

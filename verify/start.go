@@ -61,7 +61,7 @@ func (s *Service) Start(ctx context.Context, r StartRequest) (Started, error) {
 	subject := s.keys.Subject(o.App, o.To)
 	session := s.keys.session(o.App, o.Session, o.Usage)
 	result, err := s.do(ctx, o.App, Op{
-		Idem: o.Idem, Subject: subject, Session: session, Places: places(o.charges),
+		Idem: o.Idem, Subject: subject, Session: session, App: o.App, Places: places(o.charges),
 		Decide: func(now time.Time, sub *Subject, v *Verification) (Decision, error) {
 			return s.decideStart(o, session, now, sub, v)
 		},

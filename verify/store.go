@@ -43,7 +43,7 @@ type Op struct {
 	// ID names the verification; its subject is handed to Decide as well.
 	ID string
 	// App must own the verification ID; another's is ErrNotFound. AnyApp is for
-	// what the service does of its own accord.
+	// what the service does of its own accord. With a Subject it says who asks.
 	App    string
 	AnyApp bool
 	// Places are those whose counters Decide will charge, as far as the caller
@@ -79,6 +79,8 @@ type Decision struct {
 	// Settle is for the second half of an operation whose first half left its
 	// idempotency key open.
 	Settle *Settlement
+	// Events are added to the outbox.
+	Events []Event
 }
 
 // Settlement replaces the state of a kept idempotency key.
@@ -137,6 +139,9 @@ type Changes struct {
 	Verifications []*Verification
 	Counters      []CountersEntry
 	Idems         []IdemEntry
+	// Events are new rows of the outbox, in their order. One is due at once, unless
+	// its key has an older one: then when that is done.
+	Events []Event
 }
 
 // CountersEntry are the counters of a place to save; empty ones are deleted.

@@ -167,7 +167,7 @@ func (s *Subject) extend(v *Verification) {
 func (s *Subject) blocked(now time.Time, p *Policy) error {
 	s.recall(now, p)
 	if wait := s.BlockedUntil.Sub(now); wait > 0 {
-		return &LimitError{Name: LimitFailures, RetryAfter: wait}
+		return &LimitError{Name: LimitFailures, RetryAfter: wait, key: LimitKey(s.Key[:len(LimitKey{})])}
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func TestPostgresCommands(t *testing.T) {
 	command(`^postgres://.*/test1: the tables were made; they are at version \d+\n$`, "migrate", "--store", url)
 	command(`: the tables are at version \d+; nothing to do\n$`, "migrate", "--store", url)
 	command(`^sd_`, "keys", "create", "--data", data, "--name", "shop")
-	command(`^copied from .*sixdigit\.db to postgres://.*/test1\n +0 verifications\n( .*\n){3} +1 api_keys\n +0 services\n$`, "copy", "--from", data, "--to", url)
+	command(`^copied from .*sixdigit\.db to postgres://.*/test1\n +0 verifications\n( .*\n){3} +1 api_keys\n +0 services\n +0 events\n$`, "copy", "--from", data, "--to", url)
 	command(` app shop  name shop `, "keys", "list", "--store", url)
 	command(`^sd_`, "keys", "create", "--store", url, "--name", "bank")
 	command(``, "limits", "clear", "--store", url, "--data", data, "--app", "shop", "--to", "+14155550134")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -81,6 +82,7 @@ type OneApp struct {
 	ClientIP    string             `yaml:"client_ip"` // required (default) or none
 	Domains     []string           `yaml:"domains"`
 	TestNumbers []TestNumberConfig `yaml:"test_numbers"`
+	Webhook     *WebhookConfig     `yaml:"webhook,omitempty"` // nil tells the app nothing
 }
 
 // TestNumberConfig is a number that gets a fixed code and no text.
@@ -229,6 +231,8 @@ func (c Config) limits(p *verify.Policy) []error {
 func (a OneApp) policy(now time.Time) (verify.AppPolicy, []error) {
 	var errs []error
 	p := verify.AppPolicy{NoClientIP: a.ClientIP == "none", Domains: a.Domains}
+	p.Events, errs = a.Webhook.events()
+	errs = append(errs, a.Webhook.validate()...)
 	if !slices.Contains([]string{"", "required", "none"}, a.ClientIP) {
 		errs = append(errs, errors.New("client_ip: write required or none"))
 	}
@@ -321,13 +325,16 @@ func (c Config) Effective(now time.Time) ([]byte, error) {
 			c.Limits[l.Name] = LimitConfig{Burst: l.Burst, Every: l.Every}
 		}
 	}
+	c.Apps = maps.Clone(c.Apps) // the caller's stays as it is
 	for name, a := range c.Apps {
+		a.TestNumbers = slices.Clone(a.TestNumbers)
 		for i, t := range a.TestNumbers {
 			if n, err := phone.Parse(t.Number); err == nil {
 				a.TestNumbers[i].Number = n.Mask()
 			}
 			a.TestNumbers[i].Code = secret.Redacted
 		}
+		a.Webhook = a.Webhook.shown()
 		c.Apps[name] = a
 	}
 	return yaml.Marshal(c)

@@ -238,11 +238,11 @@ func TestCommandsThatNeedAService(t *testing.T) {
 		t.Fatal(err)
 	}
 	none := func(string) string { return "" }
-	clear := func() error { return app.ClearLimits(t.Context(), c, none, "shop", to) }
+	clearing := func() error { return app.ClearLimits(t.Context(), c, none, "shop", to) }
 	for name, run := range map[string]func() error{
 		"keys list":    func() error { _, err := app.ListKeys(t.Context(), c); return err },
 		"migrate":      func() error { _, err := app.Migrate(t.Context(), c); return err },
-		"limits clear": clear,
+		"limits clear": clearing,
 	} {
 		if err := run(); err == nil || err.Error() != "no service has run in "+c.Data+": no such file or directory" {
 			t.Errorf("%s: %v", name, err)
@@ -254,7 +254,7 @@ func TestCommandsThatNeedAService(t *testing.T) {
 	if _, _, err := app.CreateKey(t.Context(), c, app.KeySpec{Name: "shop"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := clear(); err != nil {
+	if err := clearing(); err != nil {
 		t.Errorf("with the service's key: %v", err)
 	}
 	file := filepath.Join(c.Data, "key", "server.key")
@@ -264,7 +264,7 @@ func TestCommandsThatNeedAService(t *testing.T) {
 	for _, store := range []string{"", "postgres://127.0.0.1:1/codes?connect_timeout=1"} {
 		c.Store = app.NewStore(store)
 		var fault *app.ConfigError
-		if err := clear(); !errors.As(err, &fault) || !strings.Contains(err.Error(), file) || strings.Contains(err.Error(), "openssl") {
+		if err := clearing(); !errors.As(err, &fault) || !strings.Contains(err.Error(), file) || strings.Contains(err.Error(), "openssl") {
 			t.Errorf("without the key, on %q: %v", store, err)
 		}
 	}

@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,8 +18,12 @@ import (
 // at debug level. Codes have ten digits, so that nothing matches by chance.
 func TestNothingLeaks(t *testing.T) {
 	t.Parallel()
+	hook := newReceiver(t, newHook)
 	w := newWorldOf(t, func(w *world, c *app.Config) {
 		c.Code.Length = 10
+		hooked(hook, c)
+		hook.refuse = 3 // some come again
+		w.env = map[string]string{app.WebhookEnv("shop"): newHook}
 		// Every text is refused by the first connector and carried by the second,
 		// whose name stands in the URL of the world's inbound texts.
 		w.connectors(c, app.ConnectorConfig{Name: "main", File: "broken.json"}, app.ConnectorConfig{Name: "twilio", File: "twilio.json"})
@@ -67,7 +72,16 @@ func TestNothingLeaks(t *testing.T) {
 	apiSecret := w.key[strings.LastIndexByte(w.key, '_')+1:]
 	secrets = append(secrets, apiSecret, encoded, string(rawKey), hex.EncodeToString(rawKey))
 
-	places := map[string]string{"logs": w.logs.String(), "metrics": string(metrics), "answers": strings.Join(w.answers, "\n")}
+	hookKey, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(newHook, "whsec_"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets = append(secrets, newHook, strings.TrimPrefix(newHook, "whsec_"), string(hookKey))
+	const busy = "+14155550142"
+	numbers, secrets = append(numbers, busy), append(secrets, w.leakyLimit(busy)...)
+	hook.all("limit.reached", "message.undelivered", "message.delivered", "verification.approved")
+
+	places := map[string]string{"logs": w.logs.String(), "metrics": string(metrics), "answers": strings.Join(w.answers, "\n"), "events": hook.text()}
 	for name, text := range places {
 		for _, n := range numbers {
 			digits := strings.TrimPrefix(n, "+")
@@ -170,6 +184,22 @@ func (w *world) leakyFailures() (numbers, bodies []string) {
 		bodies = append(bodies, m.Body)
 	}
 	return append(numbers, other), bodies
+}
+
+// leakyLimit starts until a limit refuses it, and returns the bodies.
+func (w *world) leakyLimit(number string) (bodies []string) {
+	w.t.Helper()
+	for n := 0; ; n++ {
+		if status, _ := w.call("POST", "/v1/verifications", startOf(number)); status == http.StatusTooManyRequests {
+			break
+		} else if n > 100 {
+			w.t.Fatal("no limit refuses anything")
+		}
+	}
+	for _, m := range w.sim.Messages(number) {
+		bodies = append(bodies, m.Body)
+	}
+	return bodies
 }
 
 type file struct{ name, text string }

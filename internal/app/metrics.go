@@ -23,6 +23,8 @@ type metrics struct {
 
 	started, sends, checks, approved, limits, requests *prometheus.CounterVec
 	statuses, retries, looks, callbacks, hooks         *prometheus.CounterVec
+	tried, givenUp, dropped                            *prometheus.CounterVec
+	oldest                                             prometheus.Gauge
 	open                                               *prometheus.GaugeVec
 	sendSeconds, requestSeconds                        *prometheus.HistogramVec
 	batchSize, batchSeconds                            prometheus.Histogram
@@ -58,6 +60,12 @@ func newMetrics() *metrics {
 		looks:     counter("send_looks_total", "Looks at the provider for a text whose answer was lost.", "connector", "result"),
 		callbacks: counter("callbacks_total", "Requests from providers, by what became of them; connector is empty where it does not exist.", "connector", "kind", "result"),
 		hooks:     counter("hooks_total", "Orders of auth servers, by what became of them.", "hook", "result"),
+		tried:     counter("webhook_tries_total", "Events that were posted to an app's webhook, by what became of the request.", "app", "result"),
+		givenUp:   counter("webhook_given_up_total", "Events that were not delivered and will not be.", "app"),
+		dropped:   counter("webhook_dropped_total", "Events limit.reached that were not kept, because too many came at once.", "app"),
+		oldest: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "sixdigit", Name: "webhook_oldest_seconds", Help: "The age of the oldest event that was not delivered, else 0.",
+		}),
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "sixdigit", Name: "connector_open", Help: "1 while the connector is out of order and is left alone, else 0.",
 		}, []string{"connector"}),
@@ -71,7 +79,7 @@ func newMetrics() *metrics {
 		}),
 	}
 	m.registry.MustRegister(m.started, m.approved, m.sends, m.checks, m.limits, m.requests, m.sendSeconds, m.requestSeconds,
-		m.statuses, m.retries, m.looks, m.callbacks, m.hooks, m.open, m.batchSize, m.batchSeconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.statuses, m.retries, m.looks, m.callbacks, m.hooks, m.tried, m.givenUp, m.dropped, m.oldest, m.open, m.batchSize, m.batchSeconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

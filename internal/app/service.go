@@ -25,6 +25,7 @@ import (
 	"github.com/sixdigit/sixdigit/internal/hooks"
 	"github.com/sixdigit/sixdigit/internal/httpapi"
 	"github.com/sixdigit/sixdigit/internal/twilioverify"
+	"github.com/sixdigit/sixdigit/internal/webhook"
 	"github.com/sixdigit/sixdigit/verify"
 )
 
@@ -53,6 +54,7 @@ type Service struct {
 	sources  map[string]callback.Source // the same, by name
 	verify   *verify.Service
 	api      *httpapi.API
+	webhooks *webhook.Deliverer
 	calls    *callback.Callbacks // nil where no provider can call back
 	twilio   *twilioverify.API   // nil where the config does not open it
 	hooks    *hooks.Hooks        // nil where no auth server may ask for texts
@@ -88,7 +90,8 @@ func newService(ctx context.Context, c Config, getenv func(string) string, log *
 	}()
 	policy, policyErr := c.Policy(time.Now())
 	sources, err := readConnectors(c, log)
-	if err := errors.Join(policyErr, err); err != nil {
+	endpoints, hooksErr := c.endpoints(getenv)
+	if err := errors.Join(policyErr, err, hooksErr); err != nil {
 		return nil, &ConfigError{err}
 	}
 	warnOf(c, &policy, log)
@@ -112,7 +115,10 @@ func newService(ctx context.Context, c Config, getenv func(string) string, log *
 	if err != nil {
 		return nil, err
 	}
-	options := verify.Options{Store: s.store, Connectors: connectors, Keys: ring, Policy: policy, Observer: s.metrics, Log: log}
+	if err := s.openWebhooks(endpoints); err != nil {
+		return nil, err
+	}
+	options := verify.Options{Store: s.store, Connectors: connectors, Keys: ring, Policy: policy, Observer: s.metrics, Log: log, Events: s.eventHooks()}
 	if c.PublicURL != "" {
 		options.CallbackURL = func(connectorName, sendID string) string { return callback.URL(c.PublicURL, connectorName, sendID) }
 	}
@@ -253,6 +259,10 @@ func (s *Service) Run(ctx context.Context) error {
 		defer close(settled)
 		s.verify.Run(owing)
 	}()
+	// Events to the last: what the last sends came to may be among them.
+	telling, hush := context.WithCancel(context.WithoutCancel(ctx))
+	defer hush()
+	told := s.deliver(telling)
 	var wg sync.WaitGroup
 	failed := make(chan error, 2)
 	start := func(ln net.Listener, h http.Handler) {
@@ -281,6 +291,8 @@ func (s *Service) Run(ctx context.Context) error {
 	case <-settled:
 	case <-grace.Done(): // which Close has said already
 	}
+	hush()
+	<-told
 	close(failed)
 	for e := range failed {
 		err = errors.Join(err, e)

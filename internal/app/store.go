@@ -106,6 +106,7 @@ func (p place) shared() bool { return !p.url.IsEmpty() }
 // opened it closes it.
 type store interface {
 	verify.Store
+	verify.Outbox
 	// Ready writes something durably, to learn whether the store can.
 	Ready(ctx context.Context) error
 	Close() error

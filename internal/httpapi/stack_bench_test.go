@@ -293,7 +293,8 @@ func (w *world) load(kind, address, key string, n int) error {
 }
 
 func (w *world) request(kind, key string) string {
-	path, body := "/v1/verifications", ""
+	path := "/v1/verifications"
+	var body string
 	switch kind {
 	case "check":
 		p := <-w.pending

@@ -28,6 +28,7 @@ type Rows struct {
 	Idems         []Idem
 	APIKeys       []APIKey
 	Services      []Service
+	Events        []Event // the oldest first
 }
 
 // Verification is a verification with its sends.
@@ -72,14 +73,21 @@ type Service struct {
 	Data     []byte
 }
 
+// Event is an event that an app is to be told.
+type Event struct {
+	ID, App, Type, Key  string
+	Created, Due, Tries int64
+	Payload             []byte
+}
+
 // Counts says how many rows of each kind there are.
 type Counts struct {
-	Verifications, Subjects, Counters, Idems, APIKeys, Services int64
+	Verifications, Subjects, Counters, Idems, APIKeys, Services, Events int64
 }
 
 // Count counts the rows.
 func (r Rows) Count() Counts {
-	return Counts{int64(len(r.Verifications)), int64(len(r.Subjects)), int64(len(r.Counters)), int64(len(r.Idems)), int64(len(r.APIKeys)), int64(len(r.Services))}
+	return Counts{int64(len(r.Verifications)), int64(len(r.Subjects)), int64(len(r.Counters)), int64(len(r.Idems)), int64(len(r.APIKeys)), int64(len(r.Services)), int64(len(r.Events))}
 }
 
 // Add adds what other counts.
@@ -90,6 +98,7 @@ func (c *Counts) Add(other Counts) {
 	c.Idems += other.Idems
 	c.APIKeys += other.APIKeys
 	c.Services += other.Services
+	c.Events += other.Events
 }
 
 // String is the counts in words, as "3 verifications, 1 API key"; those of none
@@ -124,7 +133,7 @@ func (c Counts) String() string {
 func (c Counts) Tables() iter.Seq2[string, int64] {
 	return func(yield func(string, int64) bool) {
 		_ = yield("verifications", c.Verifications) && yield("subjects", c.Subjects) && yield("counters", c.Counters) &&
-			yield("idems", c.Idems) && yield("api_keys", c.APIKeys) && yield("services", c.Services)
+			yield("idems", c.Idems) && yield("api_keys", c.APIKeys) && yield("services", c.Services) && yield("events", c.Events)
 	}
 }
 

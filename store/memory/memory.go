@@ -31,6 +31,7 @@ func New(now func() time.Time) *Store {
 		due:           map[string]time.Time{},
 		counters:      map[verify.Place]verify.Counters{},
 		idems:         map[verify.MAC]verify.IdemRow{},
+		events:        &events{},
 	}}
 }
 
@@ -140,6 +141,7 @@ type rows struct {
 	due           map[string]time.Time // those to which something is owed, and when
 	counters      map[verify.Place]verify.Counters
 	idems         map[verify.MAC]verify.IdemRow
+	events        *events
 }
 
 var _ verify.Rows = rows{}
@@ -184,4 +186,5 @@ func (r rows) save(c verify.Changes) {
 	for _, i := range c.Idems {
 		r.idems[i.Key] = i.IdemRow
 	}
+	r.events.add(c.Events)
 }

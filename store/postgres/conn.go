@@ -136,7 +136,7 @@ func (w *writer) connect(ctx context.Context) error {
 		return nil
 	}
 	if w.dialing == nil {
-		w.dialing = w.dial()
+		w.dialing = w.dial() //nolint:contextcheck // it outlives the batch that wants it
 	}
 	d := w.dialing
 	wait := time.NewTimer(renewWait)

@@ -20,7 +20,7 @@ const copyName = "sixdigit copy"
 
 // copyTables are the tables whose rows are copied. writers is not among them: it
 // is about connections.
-const copyTables = `verifications, subjects, counters, idems, api_keys, services`
+const copyTables = `verifications, subjects, counters, idems, api_keys, services, events`
 
 // copyDays is how far back a copy makes partitions; older days land in
 // verifications_rest. Rows are kept for 30 days unless somebody asks for more.
@@ -37,7 +37,7 @@ func Export(ctx context.Context, url secret.String, each func(transfer.Rows) err
 			return err
 		}
 		h := &handover{each: each}
-		for _, read := range []func(context.Context, pgx.Tx) error{h.verifications, h.subjects, h.places, h.idems, h.apiKeys, h.services} {
+		for _, read := range []func(context.Context, pgx.Tx) error{h.verifications, h.subjects, h.places, h.idems, h.apiKeys, h.services, h.outbox} {
 			if err := read(ctx, tx); err != nil {
 				return err
 			}
@@ -157,8 +157,8 @@ func connected(ctx context.Context, config *pgx.ConnConfig, name string) error {
 // countRows counts the rows of all tables that are copied.
 func countRows(ctx context.Context, tx pgx.Tx) (c transfer.Counts, err error) {
 	err = tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM verifications), (SELECT count(*) FROM subjects),
-		(SELECT count(*) FROM counters), (SELECT count(*) FROM idems), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM services)`).
-		Scan(&c.Verifications, &c.Subjects, &c.Counters, &c.Idems, &c.APIKeys, &c.Services)
+		(SELECT count(*) FROM counters), (SELECT count(*) FROM idems), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM services), (SELECT count(*) FROM events)`).
+		Scan(&c.Verifications, &c.Subjects, &c.Counters, &c.Idems, &c.APIKeys, &c.Services, &c.Events)
 	if err != nil {
 		return c, unavailable("count the rows", err)
 	}
@@ -251,18 +251,21 @@ type filler struct {
 	days set[int32] // whose partition is there, or cannot be made
 }
 
+// copied are rows of a table.
+type copied struct {
+	name    string
+	columns []string
+	n       int
+	row     func(i int) []any
+}
+
 func (f *filler) insert(ctx context.Context, r transfer.Rows) error {
 	for _, v := range r.Verifications {
 		if err := f.partition(ctx, dayOf(v.ID)); err != nil {
 			return err
 		}
 	}
-	for _, table := range []struct {
-		name    string
-		columns []string
-		n       int
-		row     func(i int) []any
-	}{
+	for _, table := range []copied{
 		{"verifications", []string{"day", "id", "subject", "number", "ended", "due", "version", "data"}, len(r.Verifications), func(i int) []any {
 			v := &r.Verifications[i]
 			return []any{dayOf(v.ID), v.ID, transfer.SubjectIn(v.Data), v.Number, v.Ended, v.Due, importVersion, v.Data}
@@ -287,6 +290,7 @@ func (f *filler) insert(ctx context.Context, r transfer.Rows) error {
 			s := &r.Services[i]
 			return []any{s.SID, s.App, s.Created, s.Data}
 		}},
+		eventRows(r.Events),
 	} {
 		if table.n == 0 {
 			continue

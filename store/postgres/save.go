@@ -23,8 +23,8 @@ var (
 // rows come first: who inserts one may have to wait for another transaction that
 // has it, and holds nothing yet that that one waits for.
 type saving struct {
-	inserts, updates, drops, checks trip
-	unheld                          bool // something is written that is not locked
+	inserts, updates, drops, checks, events trip
+	unheld                                  bool // something is written that is not locked
 
 	version int64
 	memos   []func(now time.Time) // what to remember once it is committed
@@ -80,6 +80,7 @@ func (t *tx) saves(c verify.Changes, version int64) *saving {
 	t.saveCounters(s, c.Counters)
 	t.checks(s, t.rows.written)
 	t.absences(s, t.rows.written)
+	saveEvents(&s.events, c.Events)
 	return s
 }
 
@@ -303,6 +304,7 @@ func (t *tx) commit(s *saving, about int64) error {
 		to.say(`SELECT set_config('lock_timeout', $1::text, true)`, []byte(milliseconds(quickWait)))
 	}
 	to = append(append(append(append(to, s.inserts...), s.updates...), s.drops...), s.checks...)
+	to = append(to, s.events...)
 	return t.conclude(to)
 }
 

@@ -126,7 +126,7 @@ func TestAnAbsentStandby(t *testing.T) {
 			}
 		}
 	}
-	for until := time.Now().Add(time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(time.Second); time.Now().Before(until); time.Sleep(time.Millisecond) {
 		pending("the standby is away")
 	}
 	replay := doBeside(other, op)

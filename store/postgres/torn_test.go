@@ -73,7 +73,7 @@ func TestWhatWasNotThereAMomentAgo(t *testing.T) {
 			go func() {
 				got, err := all[1].Do(context.Background(), c.op)
 				if !errors.Is(err, c.fail) || err == nil && got != c.want {
-					second <- fmt.Errorf("%v, %v; want %v, %v", got, err, c.want, c.fail)
+					second <- fmt.Errorf("%v, %w; want %v, %w", got, err, c.want, c.fail)
 				}
 				close(second)
 			}()

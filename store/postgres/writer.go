@@ -202,7 +202,7 @@ func (w *writer) finish(t *tx, batch []request, c verify.Changes, about int64) e
 	}
 	s := t.saves(c, version)
 	guesses := t.rows.made()
-	if len(c.Idems)+len(c.Subjects)+len(c.Verifications)+len(c.Counters) == 0 && !beats(batch) {
+	if len(c.Idems)+len(c.Subjects)+len(c.Verifications)+len(c.Counters)+len(c.Events) == 0 && !beats(batch) {
 		return w.leave(t, s, guesses, about)
 	}
 	sent := time.Now()

@@ -46,7 +46,7 @@ func Export(ctx context.Context, path string, each func(transfer.Rows) error) er
 			return err
 		}
 		h := &handover{each: each}
-		for _, read := range []func(context.Context, *sql.Conn) error{h.verifications, h.subjects, h.counters, h.idems, h.apiKeys, h.services} {
+		for _, read := range []func(context.Context, *sql.Conn) error{h.verifications, h.subjects, h.counters, h.idems, h.apiKeys, h.services, h.events} {
 			if err := read(ctx, tx); err != nil {
 				return err
 			}
@@ -144,8 +144,8 @@ func exclusively(ctx context.Context, path string, work func(tx *sql.Conn) error
 // count counts the rows of all tables.
 func count(ctx context.Context, tx *sql.Conn) (c transfer.Counts, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM verifications), (SELECT count(*) FROM subjects),
-		(SELECT count(*) FROM counters), (SELECT count(*) FROM idems), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM services)`).
-		Scan(&c.Verifications, &c.Subjects, &c.Counters, &c.Idems, &c.APIKeys, &c.Services)
+		(SELECT count(*) FROM counters), (SELECT count(*) FROM idems), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM services), (SELECT count(*) FROM events)`).
+		Scan(&c.Verifications, &c.Subjects, &c.Counters, &c.Idems, &c.APIKeys, &c.Services, &c.Events)
 	if err != nil {
 		return c, unavailable("count the rows", err)
 	}
@@ -246,7 +246,7 @@ func (h *handover) apiKeys(ctx context.Context, tx *sql.Conn) error {
 type filler struct {
 	tx                                            *sql.Conn
 	verification, subject, counters, idem, apiKey *sql.Stmt
-	service                                       *sql.Stmt
+	service, event                                *sql.Stmt
 }
 
 func (w *filler) prepare(ctx context.Context) error {
@@ -257,6 +257,7 @@ func (w *filler) prepare(ctx context.Context) error {
 		&w.idem:         `INSERT INTO idems (key, expires, data) VALUES (?, ?, ?)`,
 		&w.apiKey:       `INSERT INTO api_keys (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		&w.service:      `INSERT INTO services (sid, app, created, data) VALUES (?, ?, ?, ?)`,
+		&w.event:        insertEvent,
 	} {
 		st, err := w.tx.PrepareContext(ctx, query)
 		if err != nil {
@@ -269,7 +270,7 @@ func (w *filler) prepare(ctx context.Context) error {
 }
 
 func (w *filler) close() {
-	for _, st := range []*sql.Stmt{w.verification, w.subject, w.counters, w.idem, w.apiKey, w.service} {
+	for _, st := range []*sql.Stmt{w.verification, w.subject, w.counters, w.idem, w.apiKey, w.service, w.event} {
 		if st != nil {
 			_ = st.Close() // the connection ends with it
 		}
@@ -310,6 +311,11 @@ func (w *filler) insert(ctx context.Context, r transfer.Rows) error {
 	}
 	for _, s := range r.Services {
 		if err := exec(w.service, s.SID, s.App, s.Created, s.Data); err != nil {
+			return err
+		}
+	}
+	for _, e := range r.Events {
+		if err := exec(w.event, e.ID, e.App, e.Type, e.Key, e.Created, e.Due, e.Tries, e.Payload); err != nil {
 			return err
 		}
 	}

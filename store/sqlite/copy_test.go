@@ -32,6 +32,7 @@ func sampleRows() (r transfer.Rows) {
 		r.Idems = append(r.Idems, transfer.Idem{Key: key, Expires: n, Data: data})
 		r.APIKeys = append(r.APIKeys, transfer.APIKey{ID: fmt.Sprintf("k%05d", i), Hash: key, Name: "Žluťoučký", App: "shop", Scopes: "read verify", Created: n, Used: 1, Revoked: 2, Expires: 3})
 		r.Services = append(r.Services, transfer.Service{SID: fmt.Sprintf("VA%05d", i), App: "shop", Created: n, Data: []byte("{}")})
+		r.Events = append(r.Events, transfer.Event{ID: fmt.Sprintf("msg_%05d", i), App: "shop", Type: "message.delivered", Key: fmt.Sprint("k", i%9), Created: n, Due: n % 3, Tries: n % 5, Payload: data})
 	}
 	return r
 }
@@ -43,7 +44,7 @@ func of(r transfer.Rows) transfer.Source {
 		if err := each(transfer.Rows{Verifications: r.Verifications[:half], APIKeys: r.APIKeys}); err != nil {
 			return err
 		}
-		return each(transfer.Rows{Verifications: r.Verifications[half:], Subjects: r.Subjects, Counters: r.Counters, Idems: r.Idems, Services: r.Services})
+		return each(transfer.Rows{Verifications: r.Verifications[half:], Subjects: r.Subjects, Counters: r.Counters, Idems: r.Idems, Services: r.Services, Events: r.Events})
 	}
 }
 
@@ -57,6 +58,7 @@ func exported(t *testing.T, path string) (all transfer.Rows) {
 		all.Idems = append(all.Idems, r.Idems...)
 		all.APIKeys = append(all.APIKeys, r.APIKeys...)
 		all.Services = append(all.Services, r.Services...)
+		all.Events = append(all.Events, r.Events...)
 		if n := len(r.Verifications); n > transfer.Bite {
 			t.Errorf("%d rows at once", n)
 		}

@@ -102,7 +102,7 @@ func (w *writer) save(c verify.Changes) error {
 			return fmt.Errorf("save an idempotency key: %w", err)
 		}
 	}
-	return nil
+	return w.addEvents(c.Events)
 }
 
 func (w *writer) saveCounters(e verify.CountersEntry) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 )
 
 // stmt is a prepared statement of the writer's connection.
@@ -80,6 +81,32 @@ func (s *stmt) row(args ...any) (_ []driver.Value, err error) {
 	return s.dest, nil
 }
 
+// each hands the rows of a query to read, one after the other. A row is good
+// until the next.
+func (s *stmt) each(read func(row []driver.Value) error, args ...any) (err error) {
+	st, ok := s.st.(driver.StmtQueryContext)
+	if !ok {
+		return errors.New("the driver's statements take no context")
+	}
+	rows, err := st.QueryContext(context.Background(), s.bind(args))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	dest := make([]driver.Value, len(rows.Columns()))
+	for {
+		switch err := rows.Next(dest); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := read(dest); err != nil {
+			return err
+		}
+	}
+}
+
 // int runs a query that answers with one number.
 func (s *stmt) int() (int64, error) {
 	row, err := s.row()
@@ -102,10 +129,12 @@ type stmts struct {
 	saveVerification, saveSubject, saveCounters, saveIdem *stmt
 	dropVerification, dropSubject, dropCounters, dropIdem *stmt
 	clearCounters                                         *stmt
+
+	outbox outboxStmts
 }
 
 func (s *stmts) all() map[**stmt]string {
-	return map[**stmt]string{
+	all := map[**stmt]string{
 		&s.begin:    `BEGIN IMMEDIATE`,
 		&s.commit:   `COMMIT`,
 		&s.rollback: `ROLLBACK`,
@@ -132,6 +161,8 @@ func (s *stmts) all() map[**stmt]string {
 		&s.dropIdem:         `DELETE FROM idems WHERE key = ?1 AND expires <= ?3`,
 		&s.clearCounters:    `DELETE FROM counters WHERE place = ?`,
 	}
+	maps.Copy(all, s.outbox.all())
+	return all
 }
 
 func (s *stmts) prepare(conn driver.Conn) error {

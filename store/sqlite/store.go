@@ -29,6 +29,9 @@ type request struct {
 	op    *verify.Op
 	purge *bite
 	beat  bool
+
+	claim  *eventClaim
+	settle *verify.EventResult
 }
 
 // Do implements verify.Store.

@@ -155,6 +155,10 @@ func (w *writer) apply(batch []request, out []commit.Result[any]) error {
 			out[i].Value, err = w.purge(*r.purge)
 		case r.beat:
 			err = w.stmts.beat.exec(w.now().UnixMicro())
+		case r.claim != nil:
+			out[i].Value, err = w.claimEvents(r.claim)
+		case r.settle != nil:
+			out[i].Value, err = w.settleEvent(r.settle)
 		}
 		if err != nil {
 			return err

@@ -155,11 +155,11 @@ func testLimitsOfOnePlace(t *testing.T, h *harness) {
 	h.do(t, charging(short, long))
 	h.do(t, charging(last))
 	h.restart()
-	clear := func(c verify.Charge) {
+	forget := func(c verify.Charge) {
 		t.Helper()
 		h.do(t, verify.Op{Subject: subjectKey("limits"), Decide: decide(verify.Decision{Clear: []verify.LimitKey{c.Key}})})
 	}
-	clear(long)
+	forget(long)
 	h.limited(t, charging(long, short), "short", time.Minute) // and nothing is taken from the other
 	h.do(t, charging(long))
 	h.limited(t, charging(long), "long", time.Hour)
@@ -172,9 +172,9 @@ func testLimitsOfOnePlace(t *testing.T, h *harness) {
 	h.restart()
 	h.limited(t, charging(short), "short", time.Minute)
 	h.limited(t, charging(last), "last", 2*time.Hour)
-	clear(short)
-	clear(long)
-	clear(last)
+	forget(short)
+	forget(long)
+	forget(last)
 	h.pass(24 * time.Hour)
 	if n := h.purge(t, h.clock(), 100); n != 0 {
 		t.Errorf("%d rows are purged, though every counter was cleared", n)

@@ -70,6 +70,14 @@ func Run(t *testing.T, open Factory) {
 		"race of workers":           testRaceOfWorkers,
 		"race of canceled callers":  testRaceOfCanceled,
 		"random calls like a model": testModel,
+		"events":                    testEvents,
+		"events, a few at a time":   testEventsLongestDue,
+		"events that are undone":    testEventsUndone,
+		"events that are too old":   testEventsTooOld,
+		"events of a fast clock":    testEventsOfAFastClock,
+		"race of event claims":      testRaceOfEventClaims,
+		"race of events":            testRaceOfEvents,
+		"random events":             testEventsModel,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
