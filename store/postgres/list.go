@@ -36,7 +36,7 @@ func (s *Store) List(ctx context.Context, from, below string, limit int) ([]*ver
 	}
 	all := make([]*verify.Verification, 0, len(found))
 	for _, f := range found {
-		v, err := readVerification(f.ID, f.Number, f.Data)
+		v, err := verify.ReadVerification(f.ID, f.Number, f.Data)
 		if err != nil {
 			return nil, err
 		}

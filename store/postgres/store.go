@@ -107,7 +107,7 @@ func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error
 	})
 	switch {
 	case err == nil:
-		return readVerification(id, number, data)
+		return verify.ReadVerification(id, number, data)
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, verify.ErrNotFound
 	case ctx.Err() != nil:

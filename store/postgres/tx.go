@@ -120,7 +120,7 @@ func (t *tx) reached(table int) { t.locked = max(t.locked, table) }
 func (t *tx) readIdem(values [][]byte) error {
 	t.reached(tableIdems)
 	version, err := int64Of(values[1])
-	value, bad := readIdem(values[2])
+	value, bad := verify.ReadIdem(values[2])
 	k := verify.MAC(values[0])
 	t.rows.idems[k] = row[*verify.IdemRow]{value: value, err: bad, exists: true, version: version, size: len(values[2])}
 	return err
@@ -130,7 +130,7 @@ func (t *tx) readSubject(values [][]byte) error {
 	t.reached(tableSubjects)
 	version, err := int64Of(values[1])
 	k := verify.SubjectKey(values[0])
-	value, bad := readSubject(k, values[2])
+	value, bad := verify.ReadSubject(k, values[2])
 	t.rows.subjects[k] = row[*verify.Subject]{value: value, err: bad, exists: true, version: version, size: len(values[2])}
 	return err
 }
@@ -140,7 +140,7 @@ func (t *tx) readVerification(values [][]byte, k *keyset) error {
 	t.reached(tableVerifications)
 	version, err := int64Of(values[2])
 	id, subject := string(values[1]), values[3]
-	value, bad := readVerification(id, string(values[4]), values[5])
+	value, bad := verify.ReadVerification(id, string(values[4]), values[5])
 	t.rows.verifications[id] = row[*verify.Verification]{value: value, err: bad, exists: true, version: version, size: len(values[5])}
 	if _, asked := k.subjectsOf[id]; asked && len(subject) == len(verify.SubjectKey{}) {
 		// It was looked for, in the statement before.

@@ -38,7 +38,7 @@ func (s *Store) listed(ctx context.Context, from, below string, limit int) (all 
 		if err := rows.Scan(&id, &number, &data); err != nil {
 			return nil, err
 		}
-		v, err := readVerification(id, number, data)
+		v, err := verify.ReadVerification(id, number, data)
 		if err != nil {
 			return nil, err
 		}

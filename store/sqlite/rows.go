@@ -21,7 +21,7 @@ func (w *writer) Subject(k verify.SubjectKey) (*verify.Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readSubject(k, data)
+	return verify.ReadSubject(k, data)
 }
 
 // Verification implements verify.Rows.
@@ -38,7 +38,7 @@ func (w *writer) Verification(id string) (*verify.Verification, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readVerification(id, number, data)
+	return verify.ReadVerification(id, number, data)
 }
 
 // Counters implements verify.Rows.
@@ -67,7 +67,7 @@ func (w *writer) Idem(k verify.MAC) (*verify.IdemRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readIdem(data)
+	return verify.ReadIdem(data)
 }
 
 func blob(v any) ([]byte, error) {

@@ -53,7 +53,7 @@ func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error
 	var data []byte
 	switch err := s.get.QueryRowContext(ctx, id).Scan(&number, &data); {
 	case err == nil:
-		return readVerification(id, number, data)
+		return verify.ReadVerification(id, number, data)
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, verify.ErrNotFound
 	case ctx.Err() != nil:
