@@ -17,8 +17,12 @@ import (
 // Record is the verification as a store keeps it, but for the number. Its times
 // must be before the year 10000.
 func (v *Verification) Record() []byte {
-	o := make(object, 0, 512+256*len(v.Sends))
-	o = o.open().text("app", v.App).bytes("subject", v.Subject[:]).text("usage", string(v.Usage)).textIf("locale", v.Locale)
+	return v.AppendRecord(make([]byte, 0, 512+256*len(v.Sends)))
+}
+
+// AppendRecord appends what Record returns.
+func (v *Verification) AppendRecord(b []byte) []byte {
+	o := object(b).open().text("app", v.App).bytes("subject", v.Subject[:]).text("usage", string(v.Usage)).textIf("locale", v.Locale)
 	o = o.text("channel", string(v.Channel)).text("status", string(v.Status)).textIf("reason", string(v.Reason))
 	o = o.trueIf("test", v.Test).textIf("domain", v.Domain).macIf("session", v.Session).macIf("network", v.Network)
 	o = o.bytes("salt", v.Salt[:]).text("key", v.KeyID).number("gen", v.Generation).number("len", v.CodeLength)
@@ -75,8 +79,11 @@ func (o object) send(s *Send) object {
 
 // Record is the subject as a store keeps it, but for its key. Its times must be
 // before the year 10000.
-func (s *Subject) Record() []byte {
-	o := make(object, 0, 256).open()
+func (s *Subject) Record() []byte { return s.AppendRecord(make([]byte, 0, 256)) }
+
+// AppendRecord appends what Record returns.
+func (s *Subject) AppendRecord(b []byte) []byte {
+	o := object(b).open()
 	if s.Failures != 0 {
 		o = o.number("failures", s.Failures)
 	}
@@ -108,8 +115,11 @@ func (s *Subject) Record() []byte {
 
 // Record is the idempotency key as a store keeps it. Its times must be before
 // the year 10000.
-func (r *IdemRow) Record() []byte {
-	o := make(object, 0, 192).open().text("id", r.ID).textIf("outcome", r.Outcome).timeIf("open", r.OpenUntil)
+func (r *IdemRow) Record() []byte { return r.AppendRecord(make([]byte, 0, 192)) }
+
+// AppendRecord appends what Record returns.
+func (r *IdemRow) AppendRecord(b []byte) []byte {
+	o := object(b).open().text("id", r.ID).textIf("outcome", r.Outcome).timeIf("open", r.OpenUntil)
 	return o.bytes("body", r.Body[:]).time("expires", r.ExpiresAt).close()
 }
 

@@ -106,6 +106,9 @@ func alone(ctx context.Context, path string, work func(tx *sql.Conn) error) erro
 	if err := migrate(ctx, path); err != nil {
 		return err
 	}
+	if err := settle(path); err != nil {
+		return err
+	}
 	return exclusively(ctx, path, work)
 }
 

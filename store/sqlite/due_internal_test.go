@@ -158,7 +158,7 @@ func TestDueReadsAnIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	rows, err := s.pool.QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+selectDue, 1, 1)
+	rows, err := s.pool.QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+selectDue, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

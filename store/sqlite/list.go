@@ -1,8 +1,10 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/sixdigit/sixdigit/verify"
 )
@@ -26,23 +28,49 @@ func (s *Store) List(ctx context.Context, from, below string, limit int) ([]*ver
 	}
 }
 
-func (s *Store) listed(ctx context.Context, from, below string, limit int) (all []*verify.Verification, err error) {
+// named is a verification as it is kept.
+type named struct {
+	id, number string
+	data       []byte
+}
+
+func (s *Store) listed(ctx context.Context, from, below string, limit int) ([]*verify.Verification, error) {
+	all, err := s.listTable(ctx, from, below, limit)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(all, func(a, b named) int { return cmp.Compare(b.id, a.id) })
+	var list []*verify.Verification
+	for _, n := range all[:min(limit, len(all))] {
+		v, err := verify.ReadVerification(n.id, n.number, n.data)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+// listTable returns those that stand in the redo log, and beside them the first
+// of the table.
+func (s *Store) listTable(ctx context.Context, from, below string, limit int) (all []named, err error) {
+	logged := s.redo.between(from, below)
+	for id, r := range logged {
+		all = append(all, named{id, string(r.number), r.data})
+	}
 	rows, err := s.list.QueryContext(ctx, from, below, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		var id, number string
-		var data []byte
-		if err := rows.Scan(&id, &number, &data); err != nil {
+		var n named
+		if err := rows.Scan(&n.id, &n.number, &n.data); err != nil {
 			return nil, err
 		}
-		v, err := verify.ReadVerification(id, number, data)
-		if err != nil {
-			return nil, err
+		if _, newer := logged[n.id]; !newer {
+			all = append(all, n)
 		}
-		all = append(all, v)
 	}
 	return all, rows.Err()
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"modernc.org/sqlite"
@@ -62,22 +63,31 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	pool.SetMaxOpenConns(readers)
 	pool.SetMaxIdleConns(readers)
 	s := &Store{
-		pool: pool, now: o.Now,
-		writer: &writer{connector: connector, now: o.Now, bite: purgeBite, tick: time.Now},
+		pool: pool, now: o.Now, redo: newRedo(),
 	}
+	s.writer = &writer{connector: connector, now: o.Now, bite: purgeBite, tick: time.Now, redo: s.redo}
 	if err := s.writer.connect(ctx); err != nil {
 		return nil, errors.Join(unavailable("open "+path, err), pool.Close())
 	}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(unavailable("open "+path, err), s.writer.close(), pool.Close())
 	}
+	// Whatever was left behind in the redo log is brought to the tables.
+	if err := s.writer.run(nil, nil); err != nil {
+		return nil, errors.Join(err, s.writer.close(), pool.Close())
+	}
 	s.queue = commit.New(s.writer.run, commit.Options{Observe: o.Observe})
+	tidy, end := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { s.tidy(tidy) })
+	s.end = func() { end(); wg.Wait() }
+	s.close = sync.OnceValue(s.closeOnce)
 	return s, nil
 }
 
 // prepare makes the readers' statements. Closing the pool ends them too.
 func (s *Store) prepare(ctx context.Context) (err error) {
-	if s.get, err = s.pool.PrepareContext(ctx, `SELECT number, data FROM verifications WHERE id = ?`); err != nil {
+	if s.get, err = s.pool.PrepareContext(ctx, selectVerification); err != nil {
 		return err
 	}
 	if s.due, err = s.pool.PrepareContext(ctx, selectDue); err != nil {
@@ -88,7 +98,7 @@ func (s *Store) prepare(ctx context.Context) (err error) {
 }
 
 // selectDue says due > 0 because that is what the index is of.
-const selectDue = `SELECT id FROM verifications WHERE due > 0 AND due <= ? ORDER BY due LIMIT ?`
+const selectDue = `SELECT id, due FROM verifications WHERE due > 0 AND due <= ? ORDER BY due`
 
 // prepareFile makes the folder and the file with modes that keep others out:
 // the file holds phone numbers. SQLite gives the files beside it the same mode.
@@ -154,7 +164,7 @@ func writeDSN(path string) string {
 		// 16,000 pages are 64 MiB: fewer, larger moves into the database file;
 		// measured a quarter faster than the default of 1,000.
 		"wal_autocheckpoint(16000)",
-		"secure_delete(fast)", // a purged number does not stay readable in the page
+		"secure_delete(on)", // neither a purged number nor what the redo log had stays readable
 	)
 }
 

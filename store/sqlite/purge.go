@@ -23,15 +23,6 @@ type bite struct {
 	now    int64
 }
 
-// The tables, in the order in which they are purged.
-const (
-	tableVerifications = iota
-	tableSubjects
-	tableCounters
-	tableIdems
-	tables
-)
-
 // sweeps remember where in a table the last look ended, so that a purge in many
 // bites reads each table once. Verifications need none: the oldest come first.
 type sweeps struct {
@@ -44,6 +35,9 @@ type sweeps struct {
 func (s *Store) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
 	s.sweeps.mu.Lock() // one at a time: two would look at the same rows
 	defer s.sweeps.mu.Unlock()
+	if err := s.settle(ctx); err != nil { // rows are looked for in the tables
+		return 0, err
+	}
 	now := s.now()
 	if before.After(now) {
 		before = now // what has not ended has not ended
@@ -193,9 +187,18 @@ func (w *writer) purge(b bite) (done bitten, err error) {
 	st := [tables]*stmt{w.stmts.dropVerification, w.stmts.dropSubject, w.stmts.dropCounters, w.stmts.dropIdem}[b.table]
 	for start := w.tick(); done.looked < len(b.keys); {
 		key := b.keys[done.looked]
+		logged := keyOfAny(b.table, key)
+		if r, ok := w.logged(logged); ok { // the table's row is an older one
+			if err := w.stmts.save(r); err != nil {
+				return done, err
+			}
+		}
 		n, err := st.changed(key, b.before, b.now, b.owed)
 		if err != nil {
 			return done, err
+		}
+		if n > 0 {
+			w.tx.purged = append(w.tx.purged, logged)
 		}
 		w.cache.drop(b.table, key)
 		done.looked++
@@ -205,6 +208,21 @@ func (w *writer) purge(b bite) (done bitten, err error) {
 		}
 	}
 	return done, nil
+}
+
+// keyOfAny is the key of a row as its table has it.
+func keyOfAny(table int, key any) rowKey {
+	switch k := key.(type) {
+	case string:
+		return keyOf(byte(table), k) // #nosec G115 -- one of four
+	case int64:
+		var b [8]byte
+		return keyOf(byte(table), appendPlace(b[:0], verify.Place(k))) // #nosec G115 -- one of four
+	case []byte:
+		return keyOf(byte(table), k) // #nosec G115 -- one of four
+	default:
+		return rowKey{}
+	}
 }
 
 // drop forgets a row that was deleted.

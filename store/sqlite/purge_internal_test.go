@@ -91,7 +91,7 @@ func TestABiteIsMeasured(t *testing.T) {
 	_, err = s.Do(t.Context(), verify.Op{Decide: func(time.Time, *verify.Subject, *verify.Verification) (verify.Decision, error) {
 		return verify.Decision{Charges: charges}, nil
 	}})
-	if err != nil {
+	if err = errors.Join(err, s.settle(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	looks, at := 0, time.Time{}

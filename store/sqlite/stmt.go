@@ -57,6 +57,15 @@ func (s *stmt) run(args []any) (driver.Result, error) {
 	return st.ExecContext(context.Background(), s.bind(args))
 }
 
+// inserted runs an INSERT and returns the key of its row.
+func (s *stmt) inserted(args ...any) (int64, error) {
+	r, err := s.run(args)
+	if err != nil {
+		return 0, err
+	}
+	return r.LastInsertId()
+}
+
 // row runs a query for at most one row, nil when there is none. The row is good
 // until the next call.
 func (s *stmt) row(args ...any) (_ []driver.Value, err error) {
@@ -124,6 +133,7 @@ func (s *stmt) int() (int64, error) {
 // stmts are the writer's statements.
 type stmts struct {
 	begin, commit, rollback, version, beat *stmt
+	log, span, logged, trim                *stmt
 
 	verification, subject, counters, idem                 *stmt
 	saveVerification, saveSubject, saveCounters, saveIdem *stmt
@@ -133,6 +143,10 @@ type stmts struct {
 	outbox outboxStmts
 }
 
+// selectSpan are the first and the last seq of the redo log, 0 and 0 when it is
+// empty.
+const selectSpan = `(SELECT coalesce(min(seq), 0) FROM redo), (SELECT coalesce(max(seq), 0) FROM redo)`
+
 func (s *stmts) all() map[**stmt]string {
 	all := map[**stmt]string{
 		&s.begin:    `BEGIN IMMEDIATE`,
@@ -141,10 +155,15 @@ func (s *stmts) all() map[**stmt]string {
 		&s.version:  `PRAGMA data_version`, // changes when another connection commits
 		&s.beat:     `INSERT INTO heartbeat (one, at) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at`,
 
+		&s.log:    `INSERT INTO redo (rows) VALUES (?)`,
+		&s.span:   `SELECT ` + selectSpan,
+		&s.logged: `SELECT seq, rows FROM redo ORDER BY seq`,
+		&s.trim:   `DELETE FROM redo WHERE seq <= ?`,
+
 		&s.verification: `SELECT number, data FROM verifications WHERE id = ?`,
-		&s.subject:      `SELECT data FROM subjects WHERE key = ?`,
-		&s.counters:     `SELECT data FROM counters WHERE place = ?`,
-		&s.idem:         `SELECT data FROM idems WHERE key = ?`,
+		&s.subject:      `SELECT NULL, data FROM subjects WHERE key = ?`,
+		&s.counters:     `SELECT NULL, data FROM counters WHERE place = ?`,
+		&s.idem:         `SELECT NULL, data FROM idems WHERE key = ?`,
 
 		&s.saveVerification: `INSERT INTO verifications (id, number, created, ended, due, data) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET number = excluded.number, created = excluded.created, ended = excluded.ended, due = excluded.due, data = excluded.data`,

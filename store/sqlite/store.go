@@ -1,9 +1,11 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sixdigit/sixdigit/store/commit"
@@ -20,6 +22,9 @@ type Store struct {
 	list   *sql.Stmt
 	now    func() time.Time
 	sweeps sweeps
+	redo   *redo
+	end    func() // ends tidy
+	close  func() error
 }
 
 var _ verify.Store = (*Store)(nil)
@@ -32,6 +37,8 @@ type request struct {
 
 	claim  *eventClaim
 	settle *verify.EventResult
+	fold   bool
+	look   bool
 }
 
 // Do implements verify.Store.
@@ -47,11 +54,10 @@ func (s *Store) submit(ctx context.Context, r request) (any, error) {
 	return result, err
 }
 
-// Get implements verify.Store.
+// Get implements verify.Store. It reads beside the writer.
 func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error) {
-	var number string
-	var data []byte
-	switch err := s.get.QueryRowContext(ctx, id).Scan(&number, &data); {
+	number, data, err := s.find(ctx, id)
+	switch {
 	case err == nil:
 		return verify.ReadVerification(id, number, data)
 	case errors.Is(err, sql.ErrNoRows):
@@ -63,10 +69,44 @@ func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error
 	}
 }
 
+// selectVerification also tells which part of the redo log its snapshot has.
+const selectVerification = `SELECT ` + selectSpan + `, v.number, v.data FROM (SELECT 1) LEFT JOIN verifications v ON v.id = ?`
+
+// find returns a verification's newest version. What stands in the redo log is
+// remembered; but it is good only while it still stood there when the table was
+// read, and the table's is good only if the log had nothing by then that was not
+// known before. Otherwise somebody has written meanwhile: mostly our own writer,
+// and another look tells. Where it does not, another process has, and the writer
+// brings what it left to the tables.
+func (s *Store) find(ctx context.Context, id string) (number string, data []byte, err error) {
+	const looks = 3 // before the writer is asked
+	for look := 1; ; look++ {
+		logged, known, last := s.redo.lookup(keyOf(tableVerifications, id))
+		var first, ends int64
+		var there sql.NullString
+		if err := s.get.QueryRowContext(ctx, id).Scan(&first, &ends, &there, &data); err != nil {
+			return "", nil, err
+		}
+		switch {
+		case known != 0 && first != 0 && first <= known:
+			return string(logged.number), logged.data, nil
+		case known == 0 && ends <= last && !there.Valid:
+			return "", nil, sql.ErrNoRows
+		case known == 0 && ends <= last:
+			return there.String, data, nil
+		}
+		if look%looks == 0 {
+			if _, err := s.submit(ctx, request{look: true}); err != nil {
+				return "", nil, err
+			}
+		}
+	}
+}
+
 // Due implements verify.Store. It reads beside the writer, from an index of
 // those to which something is owed.
 func (s *Store) Due(ctx context.Context, limit int) ([]string, error) {
-	ids, err := s.dueBy(ctx, micros(s.now()), limit)
+	ids, err := s.dueBy(ctx, micros(s.now()), max(limit, 0))
 	switch {
 	case err == nil:
 		return ids, nil
@@ -77,18 +117,30 @@ func (s *Store) Due(ctx context.Context, limit int) ([]string, error) {
 	}
 }
 
+type dueID struct {
+	id  string
+	due int64
+}
+
 func (s *Store) dueBy(ctx context.Context, now int64, limit int) (ids []string, err error) {
-	rows, err := s.due.QueryContext(ctx, now, max(limit, 0)) // less than zero is no limit to SQLite
+	all := s.redo.due(now)
+	rows, err := s.due.QueryContext(ctx, now)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
+	for n := 0; n < limit && rows.Next(); {
+		var d dueID
+		if err := rows.Scan(&d.id, &d.due); err != nil {
 			return nil, err
 		}
-		ids = append(ids, id)
+		if _, known, _ := s.redo.lookup(keyOf(tableVerifications, d.id)); known == 0 { // else it is due no more, or among all
+			all, n = append(all, d), n+1
+		}
+	}
+	slices.SortStableFunc(all, func(a, b dueID) int { return cmp.Compare(a.due, b.due) })
+	for _, d := range all[:min(limit, len(all))] {
+		ids = append(ids, d.id)
 	}
 	return ids, rows.Err()
 }
@@ -101,9 +153,16 @@ func (s *Store) Ready(ctx context.Context) error {
 }
 
 // Close finishes what was begun, refuses what comes later and closes the file.
-func (s *Store) Close() error {
+func (s *Store) Close() error { return s.close() }
+
+func (s *Store) closeOnce() error {
+	s.end()
 	s.queue.Close()
-	// The writer goes last: the last connection to close moves the log into the
+	// The writer goes last: the last connection to close moves SQLite's log into the
 	// database file, which those of the pool may not.
-	return errors.Join(s.get.Close(), s.due.Close(), s.list.Close(), s.pool.Close(), s.writer.close())
+	err := errors.Join(s.get.Close(), s.due.Close(), s.list.Close(), s.pool.Close(), s.writer.close())
+	// The redo log is as durable as the tables: the next to open will bring it there,
+	// where a full disk keeps us from it.
+	_ = s.writer.settled()
+	return err
 }

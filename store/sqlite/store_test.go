@@ -180,6 +180,10 @@ func TestADamagedRowIsItsOwn(t *testing.T) {
 	for _, id := range []string{"data", "number", "sound"} {
 		do(t, s, start(id))
 	}
+	if err := s.Close(); err != nil { // and everything is in its table
+		t.Fatal(err)
+	}
+	s = open(t, sqlite.Options{Path: path})
 	meddle(t, path,
 		`UPDATE verifications SET data = x'7b' WHERE id = 'data'`,
 		`UPDATE verifications SET number = '+1' WHERE id = 'number'`)

@@ -24,6 +24,24 @@ type writer struct {
 	stmts stmts
 	cache *cache
 	inTx  bool
+
+	redo    *redo
+	tx      txn
+	room    int // that a value of the redo log is likely to need
+	scratch row
+}
+
+// txn is what the transaction under way does to the redo log.
+type txn struct {
+	seq   int64 // of its value in the log
+	value []byte
+	rows  []logged
+
+	recovered   bool // the log was not as the writer knew it, and is in the tables now
+	seen        int64
+	table, next int  // how far the old generation is in its tables
+	folded      bool // it is there as a whole
+	purged      []rowKey
 }
 
 func (w *writer) connect(ctx context.Context) error {
@@ -82,6 +100,7 @@ func (w *writer) run(batch []request, out []commit.Result[any]) (err error) {
 		return unavailable("commit", err)
 	}
 	w.inTx = false
+	w.publish()
 	return nil
 }
 
@@ -105,14 +124,22 @@ func (w *writer) begin() error {
 		return err
 	}
 	w.inTx = true
+	w.tx = txn{rows: w.tx.rows[:0], purged: w.tx.purged[:0]}
+	if old := w.redo.old; old != nil {
+		w.tx.table, w.tx.next = old.table, old.next
+	}
 	version, err := w.stmts.version.int()
 	if err != nil {
 		return err
 	}
-	if version != w.cache.version {
-		w.cache.forget()
-		w.cache.version = version
+	if version == w.cache.version {
+		return nil
 	}
+	w.cache.forget()
+	if err := w.recover(); err != nil {
+		return err
+	}
+	w.cache.version = version
 	return nil
 }
 
@@ -148,6 +175,7 @@ func (w *writer) apply(batch []request, out []commit.Result[any]) error {
 		return err
 	}
 	w.cache.keep(changes) // a failure from here on throws the cache away
+	bite := max(2*len(w.tx.rows), leastBite)
 	for i, r := range batch {
 		var err error
 		switch {
@@ -159,10 +187,13 @@ func (w *writer) apply(batch []request, out []commit.Result[any]) error {
 			out[i].Value, err = w.claimEvents(r.claim)
 		case r.settle != nil:
 			out[i].Value, err = w.settleEvent(r.settle)
+		case r.fold:
+			w.redo.turn()
+			bite = max(bite, foldBite)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return w.fold(bite)
 }

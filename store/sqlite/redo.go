@@ -1,0 +1,218 @@
+package sqlite
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"sync"
+)
+
+// redo is what the redo log's rows are: the newest version of every row that is
+// durable and not in its table yet. The writer changes it once a transaction is
+// committed; readers look at it beside the writer.
+//
+//	save ──> one value in the table redo ──> young ──> old ──> the tables
+//
+// Rows gather in the young generation. Then they are the old one, and the writer
+// brings them into their tables bite by bite, in the order of the tables' pages,
+// while the next generation gathers. What changed again meanwhile is passed over.
+// When all are there, the log's rows of that generation are deleted.
+type redo struct {
+	mu    sync.RWMutex
+	young *generation
+	old   *generation // nil when nothing is on its way
+	last  int64       // the last seq of this process or one it has found
+}
+
+func newRedo() *redo { return &redo{young: newGeneration()} }
+
+// generation are the rows of some transactions.
+type generation struct {
+	first, last int64 // their seqs in the log; 0 when there are none
+	values      [][]byte
+	rows        map[rowKey]entry
+	order       [tables][]rowKey // by table; some may be gone from rows
+
+	// How far the rows are in their tables.
+	table, next int
+}
+
+// entry is where a row's newest version stands in the values.
+type entry struct {
+	value, from, to uint32
+	due             int64 // of a verification
+}
+
+func newGeneration() *generation { return &generation{rows: map[rowKey]entry{}} }
+
+// logged is a row of a value that is about to be committed.
+type logged struct {
+	key rowKey
+	entry
+}
+
+// add takes the rows of a value in. Their versions name no value yet.
+func (g *generation) add(seq int64, value []byte, rows []logged) {
+	if g.first == 0 {
+		g.first = seq
+	}
+	g.last = seq
+	for _, r := range rows {
+		if _, known := g.rows[r.key]; !known {
+			g.order[r.key.table] = append(g.order[r.key.table], r.key)
+		}
+		r.value = uint32(len(g.values)) // #nosec G115 -- far fewer
+		g.rows[r.key] = r.entry
+	}
+	g.values = append(g.values, value)
+}
+
+// parse reads a value of the log.
+func parse(value []byte) (rows []logged, err error) {
+	if len(value) == 0 || value[0] != rowFormat {
+		return nil, errRedo
+	}
+	for rest := value[1:]; len(rest) > 0; {
+		from := len(value) - len(rest)
+		var r row
+		if r, rest, err = readRow(rest); err != nil {
+			return nil, err
+		}
+		rows = append(rows, loggedAt(r, from, len(value)-len(rest)))
+	}
+	return rows, nil
+}
+
+// loggedAt is a row that stands in its value from and to there.
+func loggedAt(r row, from, to int) logged {
+	l := logged{key: keyOf(r.table, r.key), entry: entry{from: uint32(from), to: uint32(to)}} // #nosec G115 -- a value is some KiB
+	if r.table == tableVerifications {
+		l.due = r.times[timeDue]
+	}
+	return l
+}
+
+func (g *generation) find(k rowKey) (row, bool) {
+	if g == nil {
+		return row{}, false
+	}
+	v, ok := g.rows[k]
+	if !ok {
+		return row{}, false
+	}
+	r, _, err := readRow(g.values[v.value][v.from:v.to])
+	return r, err == nil // we wrote it, or have read it before
+}
+
+// sort puts the rows of each table in the order of the table's pages. That of
+// verifications is the order in which they were made, as it is already.
+func (g *generation) sort() {
+	for table := tableSubjects; table < tables; table++ {
+		var sign uint64
+		if table == tableCounters { // their keys are numbers with a sign
+			sign = 1 << 63
+		}
+		slices.SortFunc(g.order[table], func(a, b rowKey) int {
+			return cmp.Or(
+				cmp.Compare(binary.BigEndian.Uint64(a.key[:8])^sign, binary.BigEndian.Uint64(b.key[:8])^sign),
+				bytes.Compare(a.key[8:], b.key[8:]),
+			)
+		})
+	}
+}
+
+// find returns the newest version of a row that is not in its table yet.
+func (r *redo) find(k rowKey) (row, bool) {
+	if found, ok := r.young.find(k); ok {
+		return found, true
+	}
+	return r.old.find(k)
+}
+
+// lookup is find for readers. known is the first seq of the row's generation, 0
+// where the log has no version of it; last is the last seq that is known of.
+func (r *redo) lookup(k rowKey) (found row, known, last int64) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, g := range []*generation{r.young, r.old} {
+		if found, ok := g.find(k); ok {
+			return found, g.first, r.last
+		}
+	}
+	return row{}, 0, r.last
+}
+
+// due are the verifications in the log that are due by now.
+func (r *redo) due(now int64) (all []dueID) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	r.each(func(g *generation, k rowKey, v entry) {
+		if v.due == 0 || v.due > now {
+			return
+		}
+		if found, ok := g.find(k); ok {
+			all = append(all, dueID{string(found.key), v.due})
+		}
+	})
+	return all
+}
+
+// between are the verifications in the log whose ids are from and below, by id.
+func (r *redo) between(from, below string) map[string]row {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := map[string]row{}
+	r.each(func(g *generation, k rowKey, _ entry) {
+		if found, ok := g.find(k); ok && string(found.key) >= from && string(found.key) < below {
+			all[string(found.key)] = found
+		}
+	})
+	return all
+}
+
+// each hands the newest version of every verification in the log to look.
+func (r *redo) each(look func(g *generation, k rowKey, v entry)) {
+	for _, g := range []*generation{r.young, r.old} {
+		if g == nil {
+			continue
+		}
+		for k, v := range g.rows {
+			if k.table != tableVerifications {
+				continue
+			}
+			if _, newer := r.young.rows[k]; g == r.young || !newer {
+				look(g, k, v)
+			}
+		}
+	}
+}
+
+// begins is the first seq of the log, 0 when it is empty.
+func (r *redo) begins() int64 {
+	if r.old != nil {
+		return r.old.first
+	}
+	return r.young.first
+}
+
+// ends is the last seq of the log, 0 when it is empty.
+func (r *redo) ends() int64 {
+	if r.young.first == 0 && r.old != nil {
+		return r.old.last
+	}
+	return r.young.last
+}
+
+// turn makes the young generation the old one. The writer calls it, when there is
+// no old one.
+func (r *redo) turn() {
+	if r.old != nil || r.young.first == 0 {
+		return
+	}
+	young := r.young
+	young.sort() // readers do not look at the order
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.old, r.young = young, newGeneration()
+}
