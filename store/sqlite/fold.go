@@ -41,7 +41,7 @@ func (w *writer) fold(rows int) error {
 	if w.tx.recovered {
 		return nil
 	}
-	if len(w.redo.young.rows) >= fullGeneration {
+	if len(w.redo.young.rows) >= w.full {
 		w.redo.turn()
 	}
 	old := w.redo.old
@@ -155,14 +155,13 @@ func (w *writer) publish() {
 
 // settle brings all rows to their tables that were committed before.
 func (s *Store) settle(ctx context.Context) error {
-	s.redo.mu.RLock()
-	last := s.redo.ends()
-	s.redo.mu.RUnlock()
+	if err := s.current(ctx); err != nil {
+		return err
+	}
+	_, last := s.redo.span()
 	for {
-		s.redo.mu.RLock()
-		first := s.redo.begins()
-		s.redo.mu.RUnlock()
-		if first == 0 || first > last {
+		begins, _ := s.redo.span()
+		if begins == 0 || begins > last {
 			return nil
 		}
 		if _, err := s.submit(ctx, request{fold: true}); err != nil {
@@ -199,5 +198,5 @@ func settle(path string) error {
 	if err != nil {
 		return fmt.Errorf("sqlite: open %s: %w", path, err)
 	}
-	return (&writer{connector: connector, now: time.Now}).settled()
+	return newWriter(connector, time.Now).settled()
 }

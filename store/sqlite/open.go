@@ -62,10 +62,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	pool.SetMaxOpenConns(readers)
 	pool.SetMaxIdleConns(readers)
-	s := &Store{
-		pool: pool, now: o.Now, redo: newRedo(),
-	}
-	s.writer = &writer{connector: connector, now: o.Now, bite: purgeBite, tick: time.Now, redo: s.redo}
+	s := &Store{pool: pool, now: o.Now, writer: newWriter(connector, o.Now)}
+	s.redo = s.writer.redo
 	if err := s.writer.connect(ctx); err != nil {
 		return nil, errors.Join(unavailable("open "+path, err), pool.Close())
 	}
@@ -93,7 +91,10 @@ func (s *Store) prepare(ctx context.Context) (err error) {
 	if s.due, err = s.pool.PrepareContext(ctx, selectDue); err != nil {
 		return err
 	}
-	s.list, err = s.pool.PrepareContext(ctx, selectList)
+	if s.list, err = s.pool.PrepareContext(ctx, selectList); err != nil {
+		return err
+	}
+	s.span, err = s.pool.PrepareContext(ctx, `SELECT `+selectSpan)
 	return err
 }
 

@@ -143,19 +143,30 @@ func (r *redo) lookup(k rowKey) (found row, known, last int64) {
 	return row{}, 0, r.last
 }
 
-// due are the verifications in the log that are due by now.
-func (r *redo) due(now int64) (all []dueID) {
+// span is the first seq of what the log is known to hold, 0 when that is nothing,
+// and the last seq that is known of.
+func (r *redo) span() (begins, last int64) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	r.each(func(g *generation, k rowKey, v entry) {
-		if v.due == 0 || v.due > now {
+	return r.begins(), r.last
+}
+
+// due are the verifications in the log that are due by now, and all that are in
+// it.
+func (r *redo) due(now int64) (due []dueID, logged map[rowKey]bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	logged = make(map[rowKey]bool)
+	r.each(func(g *generation, k rowKey, e entry) {
+		logged[k] = true
+		if e.due == 0 || e.due > now {
 			return
 		}
 		if found, ok := g.find(k); ok {
-			all = append(all, dueID{string(found.key), v.due})
+			due = append(due, dueID{string(found.key), e.due})
 		}
 	})
-	return all
+	return due, logged
 }
 
 // between are the verifications in the log whose ids are from and below, by id.
@@ -172,17 +183,17 @@ func (r *redo) between(from, below string) map[string]row {
 }
 
 // each hands the newest version of every verification in the log to look.
-func (r *redo) each(look func(g *generation, k rowKey, v entry)) {
+func (r *redo) each(look func(g *generation, k rowKey, e entry)) {
 	for _, g := range []*generation{r.young, r.old} {
 		if g == nil {
 			continue
 		}
-		for k, v := range g.rows {
+		for k, e := range g.rows {
 			if k.table != tableVerifications {
 				continue
 			}
 			if _, newer := r.young.rows[k]; g == r.young || !newer {
-				look(g, k, v)
+				look(g, k, e)
 			}
 		}
 	}

@@ -20,6 +20,7 @@ type Store struct {
 	get    *sql.Stmt
 	due    *sql.Stmt
 	list   *sql.Stmt
+	span   *sql.Stmt
 	now    func() time.Time
 	sweeps sweeps
 	redo   *redo
@@ -79,7 +80,6 @@ const selectVerification = `SELECT ` + selectSpan + `, v.number, v.data FROM (SE
 // and another look tells. Where it does not, another process has, and the writer
 // brings what it left to the tables.
 func (s *Store) find(ctx context.Context, id string) (number string, data []byte, err error) {
-	const looks = 3 // before the writer is asked
 	for look := 1; ; look++ {
 		logged, known, last := s.redo.lookup(keyOf(tableVerifications, id))
 		var first, ends int64
@@ -95,10 +95,39 @@ func (s *Store) find(ctx context.Context, id string) (number string, data []byte
 		case known == 0 && ends <= last:
 			return there.String, data, nil
 		}
-		if look%looks == 0 {
-			if _, err := s.submit(ctx, request{look: true}); err != nil {
-				return "", nil, err
-			}
+		if err := s.meet(ctx, look); err != nil {
+			return "", nil, err
+		}
+	}
+}
+
+// meet has the writer look, after some looks of the readers.
+func (s *Store) meet(ctx context.Context, look int) error {
+	if look%3 != 0 {
+		return nil
+	}
+	_, err := s.submit(ctx, request{look: true})
+	return err
+}
+
+// current waits until the redo log is as it is remembered, which it is unless
+// another process has written.
+func (s *Store) current(ctx context.Context) error {
+	for look := 1; ; look++ {
+		begins, last := s.redo.span()
+		var first, ends int64
+		switch err := s.span.QueryRowContext(ctx).Scan(&first, &ends); {
+		case err == nil:
+		case ctx.Err() != nil:
+			return ctx.Err()
+		default:
+			return unavailable("look at the redo log", err)
+		}
+		if ends <= last && (begins == 0 || first != 0 && first <= begins) {
+			return nil
+		}
+		if err := s.meet(ctx, look); err != nil {
+			return err
 		}
 	}
 }
@@ -123,7 +152,10 @@ type dueID struct {
 }
 
 func (s *Store) dueBy(ctx context.Context, now int64, limit int) (ids []string, err error) {
-	all := s.redo.due(now)
+	if err := s.current(ctx); err != nil {
+		return nil, err
+	}
+	all, logged := s.redo.due(now)
 	rows, err := s.due.QueryContext(ctx, now)
 	if err != nil {
 		return nil, err
@@ -134,7 +166,7 @@ func (s *Store) dueBy(ctx context.Context, now int64, limit int) (ids []string, 
 		if err := rows.Scan(&d.id, &d.due); err != nil {
 			return nil, err
 		}
-		if _, known, _ := s.redo.lookup(keyOf(tableVerifications, d.id)); known == 0 { // else it is due no more, or among all
+		if !logged[keyOf(tableVerifications, d.id)] { // else it is among all, or due no more
 			all, n = append(all, d), n+1
 		}
 	}
@@ -160,7 +192,7 @@ func (s *Store) closeOnce() error {
 	s.queue.Close()
 	// The writer goes last: the last connection to close moves SQLite's log into the
 	// database file, which those of the pool may not.
-	err := errors.Join(s.get.Close(), s.due.Close(), s.list.Close(), s.pool.Close(), s.writer.close())
+	err := errors.Join(s.get.Close(), s.due.Close(), s.list.Close(), s.span.Close(), s.pool.Close(), s.writer.close())
 	// The redo log is as durable as the tables: the next to open will bring it there,
 	// where a full disk keeps us from it.
 	_ = s.writer.settled()

@@ -26,6 +26,8 @@ type writer struct {
 	inTx  bool
 
 	redo    *redo
+	full    int // as many rows make a generation full
+	least   int // so many rows a transaction brings to the tables at least
 	tx      txn
 	room    int // that a value of the redo log is likely to need
 	scratch row
@@ -42,6 +44,10 @@ type txn struct {
 	table, next int  // how far the old generation is in its tables
 	folded      bool // it is there as a whole
 	purged      []rowKey
+}
+
+func newWriter(c driver.Connector, now func() time.Time) *writer {
+	return &writer{connector: c, now: now, bite: purgeBite, tick: time.Now, redo: newRedo(), full: fullGeneration, least: leastBite}
 }
 
 func (w *writer) connect(ctx context.Context) error {
@@ -175,7 +181,7 @@ func (w *writer) apply(batch []request, out []commit.Result[any]) error {
 		return err
 	}
 	w.cache.keep(changes) // a failure from here on throws the cache away
-	bite := max(2*len(w.tx.rows), leastBite)
+	bite := max(2*len(w.tx.rows), w.least)
 	for i, r := range batch {
 		var err error
 		switch {
