@@ -186,10 +186,14 @@ func (s *Store) tidy(ctx context.Context) {
 	}
 }
 
-// settled brings the whole log of a database to its tables. Nobody else writes.
+// settled brings what is in the log to the tables and closes the connection.
+// Nobody else writes.
 func (w *writer) settled() error {
+	if w.cache != nil {
+		w.cache.version = -1
+	}
 	w.redo = newRedo() // as if another process had left it behind
-	return errors.Join(w.close(), w.run(nil, nil), w.close())
+	return errors.Join(w.run(nil, nil), w.close())
 }
 
 // settle is settled for a database that nobody has open.

@@ -183,7 +183,7 @@ type bitten struct {
 
 // purge deletes the rows of a bite until its time is over; at least a few.
 func (w *writer) purge(b bite) (done bitten, err error) {
-	const atOnce = 16 // rows between two looks at the clock
+	const atATime = 16 // rows between two looks at the clock
 	st := [tables]*stmt{w.stmts.dropVerification, w.stmts.dropSubject, w.stmts.dropCounters, w.stmts.dropIdem}[b.table]
 	for start := w.tick(); done.looked < len(b.keys); {
 		key := b.keys[done.looked]
@@ -203,7 +203,7 @@ func (w *writer) purge(b bite) (done bitten, err error) {
 		w.cache.drop(b.table, key)
 		done.looked++
 		done.removed += int(n)
-		if done.looked%atOnce == 0 && w.tick().Sub(start) >= w.bite {
+		if done.looked%atATime == 0 && w.tick().Sub(start) >= w.bite {
 			break
 		}
 	}

@@ -98,7 +98,7 @@ func TestTwoStoresAndKills(t *testing.T) {
 	defer func() { _ = other.Close() }()
 	checks := map[string]int{}
 	var ids []string
-	for step := range 3000 {
+	for step := range 1200 {
 		n := r.IntN(2)
 		s := stores[n]
 		switch what := r.IntN(100); {

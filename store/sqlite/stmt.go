@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"strings"
 )
 
 // stmt is a prepared statement of the writer's connection.
@@ -139,9 +140,16 @@ type stmts struct {
 	saveVerification, saveSubject, saveCounters, saveIdem *stmt
 	dropVerification, dropSubject, dropCounters, dropIdem *stmt
 	clearCounters                                         *stmt
+	someSubjects, someCounters                            *stmt
 
 	outbox outboxStmts
 }
+
+// placeholders are for atOnce keys.
+var placeholders = strings.Repeat("?, ", atOnce-1) + "?"
+
+// atOnce is how many rows one query looks for.
+const atOnce = 16
 
 // selectSpan are the first and the last seq of the redo log, 0 and 0 when it is
 // empty.
@@ -164,6 +172,9 @@ func (s *stmts) all() map[**stmt]string {
 		&s.subject:      `SELECT NULL, data FROM subjects WHERE key = ?`,
 		&s.counters:     `SELECT NULL, data FROM counters WHERE place = ?`,
 		&s.idem:         `SELECT NULL, data FROM idems WHERE key = ?`,
+
+		&s.someSubjects: `SELECT key, data FROM subjects WHERE key IN (` + placeholders + `)`,
+		&s.someCounters: `SELECT place, data FROM counters WHERE place IN (` + placeholders + `)`,
 
 		&s.saveVerification: `INSERT INTO verifications (id, number, created, ended, due, data) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET number = excluded.number, created = excluded.created, ended = excluded.ended, due = excluded.due, data = excluded.data`,

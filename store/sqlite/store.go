@@ -192,9 +192,9 @@ func (s *Store) closeOnce() error {
 	s.queue.Close()
 	// The writer goes last: the last connection to close moves SQLite's log into the
 	// database file, which those of the pool may not.
-	err := errors.Join(s.get.Close(), s.due.Close(), s.list.Close(), s.span.Close(), s.pool.Close(), s.writer.close())
-	// The redo log is as durable as the tables: the next to open will bring it there,
-	// where a full disk keeps us from it.
+	err := errors.Join(s.get.Close(), s.due.Close(), s.list.Close(), s.span.Close(), s.pool.Close())
+	// The redo log is as durable as the tables: where a full disk keeps its rows from
+	// them, whoever opens the file next brings them there.
 	_ = s.writer.settled()
-	return err
+	return errors.Join(err, s.writer.close())
 }

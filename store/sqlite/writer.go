@@ -31,6 +31,7 @@ type writer struct {
 	tx      txn
 	room    int // that a value of the redo log is likely to need
 	scratch row
+	wanted  wanted
 }
 
 // txn is what the transaction under way does to the redo log.
@@ -165,6 +166,9 @@ func (w *writer) lock() error {
 
 // apply runs the operations, writes what they changed, and then the rest.
 func (w *writer) apply(batch []request, out []commit.Result[any]) error {
+	if err := w.prefetch(batch); err != nil {
+		return err
+	}
 	ops := verify.NewBatch(w.now(), w)
 	for i, r := range batch {
 		if r.op == nil {
