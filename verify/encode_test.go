@@ -107,9 +107,17 @@ func BenchmarkRecord(b *testing.B) {
 			}
 		}
 	})
+	data := v.Record()
+	b.Run("read", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := ReadVerification("0abc", "", data); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("read by encoding/json", func(b *testing.B) {
 		b.ReportAllocs()
-		data := v.Record()
 		for b.Loop() {
 			if err := json.Unmarshal(data, &Verification{}); err != nil {
 				b.Fatal(err)
