@@ -30,7 +30,8 @@ func (w *world) messageStatus(id string) any {
 	return v["status"]
 }
 
-// record is a record as it stands in the database; that of "" is the only one.
+// record is a record as it stands in its table, once nothing newer is in the redo
+// log; that of "" is the only one.
 func (w *world) record(id string) map[string]any {
 	w.t.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(w.dir, "data", "sixdigit.db")+"?mode=ro")
@@ -38,6 +39,13 @@ func (w *world) record(id string) map[string]any {
 		w.t.Fatal(err)
 	}
 	defer db.Close()
+	w.until("the redo log to be empty", func() bool {
+		var logged int
+		if err := db.QueryRowContext(w.t.Context(), "SELECT count(*) FROM redo").Scan(&logged); err != nil {
+			w.t.Fatal(err)
+		}
+		return logged == 0
+	})
 	var data string
 	if err := db.QueryRowContext(w.t.Context(), "SELECT CAST(data AS TEXT) FROM verifications WHERE ? IN (id, '')", id).Scan(&data); err != nil {
 		w.t.Fatal(err)

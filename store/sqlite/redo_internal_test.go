@@ -44,16 +44,23 @@ func drop(t testing.TB, s *Store) {
 	s.close = func() error { return nil }
 }
 
-// TestStoreInTheMiddle runs the suite on stores that are always between log and
-// tables, and are killed where others are closed.
-func TestStoreInTheMiddle(t *testing.T) {
+// TestStore runs the suite on stores that are between log and tables most of the
+// time, and are killed where others are closed, or closed.
+func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t testing.TB, now func() time.Time) storetest.Instance {
-		o := Options{Path: filepath.Join(t.TempDir(), "middle.db"), Now: now}
-		s := restless(t, o)
+		o := Options{Path: filepath.Join(t.TempDir(), "data", "sixdigit.db"), Now: now}
+		s, opened := restless(t, o), 1
 		return storetest.Instance{Store: s, Reopen: func() verify.Store {
-			drop(t, s)
-			s = restless(t, o)
+			if opened%2 == 0 {
+				drop(t, s)
+			} else if err := s.Close(); err != nil {
+				t.Fatalf("Close: %v", err)
+			}
+			s, opened = restless(t, o), opened+1
+			if opened%3 == 0 { // as it comes
+				s.writer.full, s.writer.least = fullGeneration, leastBite
+			}
 			return s
 		}}
 	})
