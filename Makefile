@@ -73,7 +73,7 @@ outage: ## Twilio refuses, hangs and throttles for OUTAGE (60s) each, under load
 	SIXDIGIT_OUTAGE=$(OUTAGE) $(GO) test -count=1 -v -timeout 30m -run '^TestOutage$$' ./cmd/sixdigit
 
 .PHONY: bench
-bench: ## measure the service on each store beside its floors, in about five minutes; BENCHARGS go to it
+bench: ## measure the service on each store beside its floors, and the program, in about eight minutes; BENCHARGS go to it
 	$(GO) run ./internal/bench $(BENCHARGS)
 
 .PHONY: bench-full

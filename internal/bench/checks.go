@@ -2,11 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
-	"sync/atomic"
-	"time"
 )
 
 // attempts is how many checks a verification has, by default.
@@ -54,23 +50,12 @@ func (s *site) checkSide(n, callers int, p plan) *side {
 func (s *site) prepareChecks(ctx context.Context, c *checks, want int) error {
 	c.pending = make(chan string, want)
 	clear(c.held)
-	var left atomic.Int64
-	left.Store(int64(want))
-	_, err := load(ctx, 64, time.Hour, func(ctx context.Context, _ int) error {
-		if left.Add(-1) < 0 {
-			return errDry
-		}
-		var v struct {
-			ID string `json:"id"`
-		}
-		if err := s.startOne(ctx, len(s.replicas), s.world.fresh(), &v); err != nil {
-			return err
-		}
+	err := s.startMany(ctx, want, func(v started) error {
 		c.pending <- v.ID
 		return nil
-	}, s.side(1).who)
+	})
 	close(c.pending)
-	return errors.Join(err, ctx.Err())
+	return err
 }
 
 // checkOne brings a wrong code, which is counted durably; a right one costs the
@@ -83,7 +68,7 @@ func (s *site) checkOne(ctx context.Context, n int, c *checks, h *held) error {
 		}
 		h.id, h.left = id, attempts
 	}
-	err := s.world.post(ctx, s.url(n)+"/v1/verifications/"+h.id+"/check", s.key, []byte(`{"code":"000000"}`), http.StatusOK, nil)
+	err := s.world.send(ctx, s.checkOf(n, h.id, "000000"), nil)
 	if h.left--; h.left == 0 {
 		h.done = h.id
 	}
@@ -96,11 +81,8 @@ func (s *site) confirm(ctx context.Context, n int, c *checks) error {
 		if h.done == "" {
 			continue
 		}
-		var v struct {
-			Status string `json:"status"`
-			Left   int    `json:"attempts_left"`
-		}
-		if err := s.world.request(ctx, http.MethodGet, s.url(n)+"/v1/verifications/"+h.done, s.key, nil, http.StatusOK, &v); err != nil {
+		var v started
+		if err := s.read(ctx, n, h.done, &v); err != nil {
 			return err
 		}
 		// One code in a million is right.

@@ -67,10 +67,10 @@ func cpuOfFamily(proc fs.FS, pid int) time.Duration {
 	return sum
 }
 
-// parsePeak is the most that a process had resident, in bytes, as
-// /proc/PID/status has it.
-func parsePeak(status string) int {
-	_, rest, _ := strings.Cut(status, "VmHWM:")
+// parseMemory is a line of /proc/PID/status, in bytes: VmHWM is the most that a
+// process had resident, VmRSS what it has now.
+func parseMemory(status, line string) int {
+	_, rest, _ := strings.Cut(status, line)
 	fields := strings.Fields(rest)
 	if len(fields) == 0 {
 		return 0
@@ -98,17 +98,28 @@ func parseBusy(stat string) time.Duration {
 	return time.Duration(sum) * tick
 }
 
-// usage is CPU time by who used it. others are all who have no part in the turn.
-type usage struct{ measured, database, simulator, load, others time.Duration }
+// usage is CPU time by who used it, and what the measured processes allocated.
+// others are all who have no part in the turn.
+type usage struct {
+	measured, database, simulator, load, others time.Duration
+	allocated                                   counters
+}
 
 // cast is who takes part in a turn.
 type cast struct {
 	measured  []*process
-	database  *server // nil: none
-	simulator *process
+	database  *server  // nil: none
+	simulator *process // nil: none, or the measured one
 }
 
-func (c cast) used() (u usage) {
+func (c cast) used() (u usage, err error) {
+	for _, p := range c.measured {
+		one, err := p.counters()
+		if err != nil {
+			return u, err
+		}
+		u.allocated = u.allocated.plus(one)
+	}
 	proc := os.DirFS("/proc")
 	for _, p := range c.measured {
 		u.measured += cpuOf(proc, p.pid()).own
@@ -116,14 +127,19 @@ func (c cast) used() (u usage) {
 	if c.database != nil {
 		u.database = cpuOfFamily(proc, c.database.pid())
 	}
-	u.simulator = cpuOf(proc, c.simulator.pid()).own
+	if c.simulator != nil {
+		u.simulator = cpuOf(proc, c.simulator.pid()).own
+	}
 	u.load = cpuOf(proc, os.Getpid()).own
 	if stat, err := fs.ReadFile(proc, "stat"); err == nil {
 		u.others = parseBusy(string(stat)) - u.measured - u.database - u.simulator - u.load
 	}
-	return u
+	return u, nil
 }
 
 func (u usage) since(before usage) usage {
-	return usage{u.measured - before.measured, u.database - before.database, u.simulator - before.simulator, u.load - before.load, max(0, u.others-before.others)}
+	return usage{
+		u.measured - before.measured, u.database - before.database, u.simulator - before.simulator, u.load - before.load,
+		max(0, u.others-before.others), u.allocated.since(before.allocated),
+	}
 }

@@ -49,14 +49,15 @@ func TestParseBusy(t *testing.T) {
 	}
 }
 
-func TestParsePeak(t *testing.T) {
+func TestParseMemory(t *testing.T) {
 	t.Parallel()
-	for data, want := range map[string]int{
-		"Name:\tx\nVmPeak:\t  9 kB\nVmHWM:\t   2048 kB\nVmRSS:\t 1 kB\n": 2 << 20,
-		"Name:\tx\n": 0,
-	} {
-		if got := parsePeak(data); got != want {
-			t.Errorf("%q is %d, want %d", data, got, want)
+	const both = "Name:\tx\nVmPeak:\t  9 kB\nVmHWM:\t   2048 kB\nVmRSS:\t 1024 kB\n"
+	for _, test := range []struct {
+		data, line string
+		want       int
+	}{{both, "VmHWM:", 2 << 20}, {both, "VmRSS:", 1 << 20}, {"Name:\tx\n", "VmHWM:", 0}} {
+		if got := parseMemory(test.data, test.line); got != test.want {
+			t.Errorf("%s of %q is %d, want %d", test.line, test.data, got, test.want)
 		}
 	}
 }

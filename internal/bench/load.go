@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// sample is what one turn measured. CPU is for one operation.
+// sample is what one turn measured. CPU and allocations are for one operation.
 type sample struct {
 	PerSecond    float64 `json:"per_second"`
 	P50          float64 `json:"p50_us"`
@@ -19,6 +19,8 @@ type sample struct {
 	SimulatorCPU float64 `json:"simulator_cpu_us"`
 	LoadCPU      float64 `json:"load_cpu_us"`
 	OthersCPU    float64 `json:"others_cpu_us"` // of whatever else the machine did
+	Allocs       float64 `json:"allocs"`        // objects of the measured process, or of all replicas
+	AllocBytes   float64 `json:"alloc_bytes"`
 	Count        int     `json:"count"`
 }
 
@@ -32,18 +34,22 @@ func (s sample) cores(cpu float64) float64 { return cpu * s.PerSecond / 1e6 }
 var errDry = errors.New("nothing is left to call with")
 
 // load has callers call in a closed loop for the time, or until the work is
-// used up or ctx ends.
+// used up or ctx ends; each calls once at least.
 func load(ctx context.Context, callers int, slice time.Duration, call func(ctx context.Context, caller int) error, who cast) (sample, error) {
 	whole := context.WithoutCancel(ctx) // a call that has begun is waited for
 	ctx, cancel := context.WithTimeout(ctx, slice)
 	defer cancel()
 	took := make([][]time.Duration, callers)
 	errs := make([]error, callers)
-	before, began := who.used(), time.Now()
+	before, err := who.used()
+	if err != nil {
+		return sample{}, err
+	}
+	began := time.Now()
 	var wg sync.WaitGroup
 	for i := range callers {
 		wg.Go(func() {
-			for ctx.Err() == nil {
+			for first := true; first || ctx.Err() == nil; first = false {
 				start := time.Now()
 				if err := call(whole, i); err != nil {
 					if !errors.Is(err, errDry) {
@@ -57,13 +63,17 @@ func load(ctx context.Context, callers int, slice time.Duration, call func(ctx c
 		})
 	}
 	wg.Wait()
-	elapsed, used := time.Since(began), who.used().since(before)
+	elapsed := time.Since(began)
+	used, err := who.used()
 	for _, err := range errs {
 		if err != nil {
 			return sample{}, err // the others say the same
 		}
 	}
-	return summarize(slices.Concat(took...), elapsed, used)
+	if err != nil {
+		return sample{}, err
+	}
+	return summarize(slices.Concat(took...), elapsed, used.since(before))
 }
 
 func summarize(took []time.Duration, elapsed time.Duration, used usage) (sample, error) {
@@ -76,11 +86,14 @@ func summarize(took []time.Duration, elapsed time.Duration, used usage) (sample,
 	return sample{
 		PerSecond: float64(len(took)) / elapsed.Seconds(), P50: at(0.5), P99: at(0.99), P999: at(0.999),
 		CPU: each(used.measured), DatabaseCPU: each(used.database), SimulatorCPU: each(used.simulator), LoadCPU: each(used.load), OthersCPU: each(used.others),
+		Allocs: float64(used.allocated.Objects) / float64(len(took)), AllocBytes: float64(used.allocated.Bytes) / float64(len(took)),
 		Count: len(took),
 	}, nil
 }
 
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
+
+func fromMicros(n float64) time.Duration { return time.Duration(n * 1e3) }
 
 // side is one of those that take turns.
 type side struct {

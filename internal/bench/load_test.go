@@ -15,6 +15,7 @@ func TestSummarize(t *testing.T) {
 	}
 	s, err := summarize(took, 2*time.Second, usage{
 		measured: time.Second, database: 500 * time.Millisecond, simulator: 100 * time.Millisecond, load: 200 * time.Millisecond, others: 50 * time.Millisecond,
+		allocated: counters{Objects: 112_500, Bytes: 9_000_000},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -22,6 +23,7 @@ func TestSummarize(t *testing.T) {
 	want := sample{
 		PerSecond: 500, P50: 500e3, P99: 990e3, P999: 999e3, Count: 1000,
 		CPU: 1000, DatabaseCPU: 500, SimulatorCPU: 100, LoadCPU: 200, OthersCPU: 50,
+		Allocs: 112.5, AllocBytes: 9000,
 	}
 	if s != want {
 		t.Errorf("got  %+v\nwant %+v", s, want)
@@ -85,7 +87,17 @@ func TestCompare(t *testing.T) {
 		t.Errorf("the samples are those of %v and %v a second", p.PlainSample.PerSecond, p.OtherSample.PerSecond)
 	}
 	other[0].P99 *= 2
-	if p := (pair{Of: ofP99}).compare(plain, other); math.Abs(p.High-1.8) > 1e-9 {
-		t.Errorf("the highest p99 is %v times the other", p.High)
+	if len(p.Goals) != 1 || !p.Goals[0].Met || p.Goals[0].Least != pairRate {
+		t.Errorf("its goals are %+v", p.Goals)
+	}
+	for i := range other {
+		other[i].P99 *= 3
+	}
+	p = pair{Of: ofP99}.compare(plain, other)
+	if math.Abs(p.High-5.4) > 1e-9 || math.Abs(p.Ratio-2.85) > 1e-9 {
+		t.Errorf("p99 is %v times the other, at most %v", p.Ratio, p.High)
+	}
+	if len(p.Goals) != 1 || p.Goals[0].Met || p.Goals[0].Most != pairP99 {
+		t.Errorf("its goals are %+v", p.Goals)
 	}
 }

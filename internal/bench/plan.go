@@ -9,23 +9,18 @@ import (
 	"time"
 )
 
-// The calls that are measured.
-const (
-	startCall = "START"
-	checkCall = "CHECK"
-)
-
 // plan is what is measured: everything, or a part of it.
 type plan struct {
 	slice    time.Duration
 	turns    int
-	only     string
+	only     []string
 	callers  int
 	store    string
 	replicas []int
 	hot      bool
 	full     int
 	purge    bool
+	slow     time.Duration
 	profile  string
 }
 
@@ -54,11 +49,14 @@ func (p plan) validate(rest []string) error {
 	if len(rest) > 0 {
 		errs = append(errs, fmt.Errorf("%q is no flag", rest[0]))
 	}
-	if p.slice <= 0 || p.turns < 1 || p.callers < 0 || p.full < 0 {
-		errs = append(errs, errors.New("-slice and -turns are to be positive, -callers and -full not negative"))
+	if p.slice <= 0 || p.turns < 1 || p.callers < 0 || p.callers > maxCallers || p.full < 0 {
+		errs = append(errs, fmt.Errorf("-slice and -turns are to be positive, -callers from 1 to %d, -full not negative", maxCallers))
 	}
-	if !slices.Contains([]string{"", startCall, checkCall}, p.only) {
-		errs = append(errs, errors.New("-only is START or CHECK"))
+	if p.slow < 0 || p.slow > maxSlow {
+		errs = append(errs, fmt.Errorf("-slow is to be positive, and %s at most", maxSlow))
+	}
+	if !p.floors() && slices.ContainsFunc(p.only, func(part string) bool { return part != startCall && part != checkCall }) {
+		errs = append(errs, errors.New("-hot, -full and -slow know START and CHECK alone"))
 	}
 	if !slices.Contains([]string{"", "sqlite", "postgres", "both"}, p.store) {
 		errs = append(errs, errors.New("-store is sqlite, postgres or both"))
@@ -82,15 +80,7 @@ func (p plan) uses(e engine) bool {
 
 // floors reports whether the service is measured beside its floors, which it is
 // unless something else is asked for.
-func (p plan) floors() bool { return !p.hot && p.full == 0 }
-
-// calls are START, CHECK, or both.
-func (p plan) calls() []string {
-	if p.only != "" {
-		return []string{p.only}
-	}
-	return []string{startCall, checkCall}
-}
+func (p plan) floors() bool { return !p.hot && p.full == 0 && p.slow == 0 }
 
 // How many call at once unless the plan has another number: as many as keep two
 // processors busy, far more than that, and one who shares nothing with anybody.
@@ -105,6 +95,14 @@ func (p plan) crowds() []int {
 		return []int{p.callers}
 	}
 	return []int{manyCallers, allCallers, 1}
+}
+
+// crowdsOf are those of a mode.
+func (p plan) crowdsOf(m mode) []int {
+	if m.everyCrowd {
+		return p.crowds()
+	}
+	return []int{p.crowd()}
 }
 
 // crowd is the number of callers where one is enough.

@@ -29,16 +29,25 @@ const (
 // serveRole is one of the processes: it prints its address and serves until its
 // standard input closes, which it does when the parent ends.
 func serveRole(ctx context.Context, role, target, profile string) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	t := &tap{out: os.Stdout}
+	// Before it listens for questions it has to say where it is.
+	ready := func(url string) {
+		fmt.Println(url)
+		go func() {
+			attend(os.Stdin, os.Stdout, t)
+			end()
+		}()
+	}
 	if role == "service" {
-		ctx, end := context.WithCancel(ctx)
 		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer end()
 		if profile != "" {
 			wg.Go(func() { writeProfiles(ctx, profile) })
 		}
-		err := serveService(ctx, target)
-		end()
-		wg.Wait()
-		return err
+		return serveService(ctx, target, ready)
 	}
 	var h http.Handler
 	switch role {
@@ -48,7 +57,8 @@ func serveRole(ctx context.Context, role, target, profile string) error {
 		h = proxy(target)
 	case "sim":
 		// A step of an hour: the texts' progress is not what is measured.
-		h = twiliosim.New(twiliosim.Options{Step: time.Hour})
+		t.next = twiliosim.New(twiliosim.Options{Step: time.Hour})
+		h = t
 	default:
 		return fmt.Errorf("no role %q", role)
 	}
@@ -61,7 +71,7 @@ func serveRole(ctx context.Context, role, target, profile string) error {
 		<-ctx.Done()
 		_ = srv.Close()
 	}()
-	fmt.Println("http://" + ln.Addr().String())
+	ready("http://" + ln.Addr().String())
 	err = srv.Serve(ln)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
@@ -76,21 +86,29 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"id":"0123456789abcdefghijklmnop","status":"pending","padding":"`+strings.Repeat("x", 300)+`"}`)
 }
 
-// proxy posts the form that the connector posts for the same text.
-func proxy(target string) http.Handler {
-	form := url.Values{
+// simMessages is where texts are posted.
+const simMessages = "/2010-04-01/Accounts/" + simAccount + "/Messages.json"
+
+// textForm is the form that the connector posts for a text.
+func textForm() string {
+	return url.Values{
 		"To": {"+14155550134"}, "MessagingServiceSid": {simService}, "Body": {"Your code is 123456."}, "RiskCheck": {"enable"},
 		"ValidityPeriod": {"600"}, "ProvideFeedback": {"true"},
 	}.Encode()
+}
+
+// proxy posts the form that the connector posts for the same text.
+func proxy(target string) http.Handler {
+	form := textForm()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, target+"/2010-04-01/Accounts/"+simAccount+"/Messages.json", bytes.NewReader([]byte(form)))
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, target+simMessages, bytes.NewReader([]byte(form)))
 		if err != nil {
 			http.Error(w, "request", http.StatusInternalServerError)
 			return
 		}
 		req.SetBasicAuth(simAccount, simToken)
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Content-Type", formType)
 		resp, err := client.Do(req)
 		if err != nil {
 			http.Error(w, "post", http.StatusBadGateway)
@@ -108,7 +126,7 @@ func proxy(target string) http.Handler {
 
 // serveService runs the service on the folder that holds its config, durable as
 // by default. Only the limits are off: they would stop the load.
-func serveService(ctx context.Context, dir string) error {
+func serveService(ctx context.Context, dir string, ready func(url string)) error {
 	c, err := app.ReadConfig(dir + "/sixdigit.yaml")
 	if err != nil {
 		return err
@@ -117,6 +135,6 @@ func serveService(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(svc.URL())
+	ready(svc.URL())
 	return svc.Run(ctx)
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +23,7 @@ type site struct {
 	world    *world
 	engine   engine
 	dir      string
+	settings settings
 	database string // its name; empty for SQLite
 	key      string // of the API
 	replicas []*process
@@ -39,8 +39,8 @@ const benchConfig = `listen: 127.0.0.1:0
 private_listen: 127.0.0.1:0
 connector: twilio.json
 countries: [all]
-max_concurrent: 256
 apps: {bench: {client_ip: none}}
+hooks: {kratos: {secrets: [` + hookWord + `]}}
 code: {life: 1h}
 limits:
   app_number: {burst: 10000000, every: 1ms}
@@ -59,11 +59,28 @@ limits:
   all_daily: {burst: 10000000}
 `
 
+// settings are what a site has of its own.
+type settings struct {
+	called  bool // its texts ask for callbacks
+	flights int  // sends at once that it is made for, however long each takes; 0: as many as come
+}
+
+func (o settings) yaml() string {
+	lines := "max_concurrent: 256\n"
+	if o.flights > 0 {
+		lines = fmt.Sprintf("max_concurrent: %d\nsend: {timeout: %s}\n", o.flights, slowPatience)
+	}
+	if o.called {
+		lines += "public_url: " + publicURL + "\n"
+	}
+	return lines
+}
+
 // openSite makes a store; nothing is in it yet and nobody serves it. Whoever
 // opened it closes it.
-func (w *world) openSite(ctx context.Context, e engine) (s *site, err error) {
+func (w *world) openSite(ctx context.Context, e engine, o settings) (s *site, err error) {
 	w.made++
-	s = &site{world: w, engine: e}
+	s = &site{world: w, engine: e, settings: o}
 	w.sites = append(w.sites, s)
 	if s.dir, err = w.folder(fmt.Sprintf("site%d", w.made)); err != nil {
 		return nil, err
@@ -92,7 +109,7 @@ func (w *world) openSite(ctx context.Context, e engine) (s *site, err error) {
 
 // configure writes the config that the next replica starts with.
 func (s *site) configure(retentionDays int) error {
-	config := benchConfig + fmt.Sprintf("retention_days: %d\n", retentionDays)
+	config := benchConfig + s.settings.yaml() + fmt.Sprintf("retention_days: %d\n", retentionDays)
 	if s.database != "" {
 		config += fmt.Sprintf("store: %q\n", s.world.server.url(s.database))
 	}
@@ -127,7 +144,7 @@ func (s *site) start(ctx context.Context, n int) error {
 	for len(s.replicas) < n {
 		var more []string
 		if s.world.profile != "" {
-			dir := filepath.Join(s.world.profile, fmt.Sprintf("%s-%d", strings.ToLower(string(s.engine)), len(s.replicas)+1))
+			dir := filepath.Join(s.world.profile, s.profileName(len(s.replicas)+1))
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				return err
 			}
@@ -140,6 +157,15 @@ func (s *site) start(ctx context.Context, n int) error {
 		s.replicas = append(s.replicas, p)
 	}
 	return nil
+}
+
+// profileName is the folder of a replica's profiles, as sqlite-1.
+func (s *site) profileName(replica int) string {
+	name := strings.ToLower(string(s.engine))
+	if s.settings.called {
+		name += "-called"
+	}
+	return fmt.Sprintf("%s-%d", name, replica)
 }
 
 // halt ends the replicas, and remembers how large they were.
@@ -174,17 +200,4 @@ func (s *site) side(n int) *side {
 		one.who.database = s.world.server
 	}
 	return one
-}
-
-// startSide starts verifications of the numbers on the first n replicas.
-func (s *site) startSide(n int, to numbers) *side {
-	one := s.side(n)
-	one.call = func(ctx context.Context, _ int) error { return s.startOne(ctx, n, to(), nil) }
-	return one
-}
-
-// startOne starts a verification and decodes it into v.
-func (s *site) startOne(ctx context.Context, n int, to string, v any) error {
-	body := fmt.Appendf(nil, `{"to":%q,"usage_type":"SignIn"}`, to)
-	return s.world.post(ctx, s.url(n)+"/v1/verifications", s.key, body, http.StatusCreated, v)
 }

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,8 +22,8 @@ const (
 type world struct {
 	dir               string
 	sim, empty, proxy *process
-	server            *server // nil without PostgreSQL
-	skipped           string  // why there is none, where it was not asked for by name
+	server            *server  // nil without PostgreSQL
+	skipped           []string // what is not measured, and why, where it was not asked for by name
 	client            *http.Client
 	fresh             numbers
 	profile           string
@@ -37,7 +34,7 @@ type world struct {
 
 func startWorld(ctx context.Context, p plan) (w *world, err error) {
 	w = &world{
-		client: &http.Client{Transport: &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024}},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: maxCallers}},
 		fresh:  freshNumbers(), profile: p.profile, peaks: map[engine]int{},
 	}
 	if w.dir, err = os.MkdirTemp("", "sixdigit-bench-"); err != nil {
@@ -62,10 +59,18 @@ func startWorld(ctx context.Context, p plan) (w *world, err error) {
 	}
 	w.server, err = startServer(ctx)
 	if errors.Is(err, errNoServer) && p.store == "" {
-		w.server, w.skipped, err = nil, "PostgreSQL is skipped: "+err.Error()+".", nil
-		_, _ = fmt.Fprintln(os.Stderr, w.skipped)
+		w.server = nil
+		w.skip("PostgreSQL", err)
+		return w, nil
 	}
 	return w, err
+}
+
+// skip says that a part is not measured.
+func (w *world) skip(part string, err error) {
+	line := part + " is skipped: " + err.Error() + "."
+	w.skipped = append(w.skipped, line)
+	_, _ = fmt.Fprintln(os.Stderr, line)
 }
 
 // engines are those to be measured.
@@ -96,51 +101,25 @@ func (w *world) folder(name string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o700)
 }
 
-// post makes a request and decodes the answer into v, or passes over it.
-func (w *world) post(ctx context.Context, url, key string, body []byte, want int, v any) error {
-	return w.request(ctx, http.MethodPost, url, key, body, want, v)
-}
-
-func (w *world) request(ctx context.Context, method, url, key string, body []byte, want int, v any) error {
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	if method == http.MethodPost {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	req.Header.Set("Authorization", "Bearer "+key)
-	resp, err := w.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != want {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
-		return &statusError{resp.StatusCode, text}
-	}
-	if v != nil {
-		return json.NewDecoder(resp.Body).Decode(v)
-	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	return err
-}
-
-// statusError is an answer that was not wanted.
-type statusError struct {
-	status int
-	text   []byte
-}
-
-func (e *statusError) Error() string { return fmt.Sprintf("%d: %s", e.status, e.text) }
-
-// floor is the side of a floor.
-func (w *world) floor(p *process) *side {
+// floor is the side of floors: one, or several that each operation calls one after
+// the other.
+func (w *world) floor(parts ...*process) *side {
 	body := []byte(`{"to":"+14152000000","usage_type":"SignIn"}`)
+	who := cast{simulator: w.sim}
+	for _, p := range parts {
+		if !slices.Contains(who.measured, p) {
+			who.measured = append(who.measured, p)
+		}
+	}
 	return &side{
-		name: "floor", who: cast{measured: []*process{p}, simulator: w.sim},
+		name: "floor", who: who,
 		call: func(ctx context.Context, _ int) error {
-			return w.post(ctx, p.url+"/", "none", body, http.StatusOK, nil)
+			for _, p := range parts {
+				if err := w.send(ctx, jsonLetter(p.url+"/", "none", body, http.StatusOK), nil); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 }
