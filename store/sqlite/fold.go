@@ -137,7 +137,7 @@ func (w *writer) publish() {
 	case t.recovered:
 		r.young, r.old = newGeneration(), nil
 	case t.folded:
-		r.old = nil
+		r.spare, r.old = r.old.empty(), nil
 	case r.old != nil:
 		r.old.table, r.old.next = t.table, t.next
 	}

@@ -22,6 +22,7 @@ type redo struct {
 	mu    sync.RWMutex
 	young *generation
 	old   *generation // nil when nothing is on its way
+	spare *generation // one that is in its tables, to be used again
 	last  int64       // the last seq of this process or one it has found
 }
 
@@ -45,6 +46,18 @@ type entry struct {
 }
 
 func newGeneration() *generation { return &generation{rows: map[rowKey]entry{}} }
+
+// empty makes a generation that is done as good as new. Its map is as large as it
+// has to be already. Readers may have slices of its values, which are not touched.
+func (g *generation) empty() *generation {
+	clear(g.rows)
+	clear(g.values)
+	fresh := &generation{rows: g.rows, values: g.values[:0]}
+	for table := range g.order {
+		fresh.order[table] = g.order[table][:0]
+	}
+	return fresh
+}
 
 // logged is a row of a value that is about to be committed.
 type logged struct {
@@ -225,5 +238,8 @@ func (r *redo) turn() {
 	young.sort() // readers do not look at the order
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.old, r.young = young, newGeneration()
+	r.old, r.young, r.spare = young, r.spare, nil
+	if r.young == nil {
+		r.young = newGeneration()
+	}
 }

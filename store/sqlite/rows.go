@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sixdigit/sixdigit/verify"
 )
@@ -80,11 +81,11 @@ func blob(v any) ([]byte, error) {
 // save makes every changed row part of the transaction: as one value of the redo
 // log. Events go straight to their table, from which they are soon deleted.
 func (w *writer) save(c verify.Changes) error {
-	value := append(make([]byte, 0, w.room), rowFormat)
+	w.value = append(w.value[:0], rowFormat)
 	add := func(r row) {
-		from := len(value)
-		value = r.append(value)
-		w.tx.rows = append(w.tx.rows, loggedAt(r, from, len(value)))
+		from := len(w.value)
+		w.value = r.append(w.value)
+		w.tx.rows = append(w.tx.rows, loggedAt(r, from, len(w.value)))
 	}
 	b := &w.scratch
 	for _, v := range c.Verifications {
@@ -104,12 +105,11 @@ func (w *writer) save(c verify.Changes) error {
 		add(row{tableIdems, i.Key[:], nil, [3]int64{micros(i.ExpiresAt)}, b.data})
 	}
 	if len(w.tx.rows) > 0 {
-		seq, err := w.stmts.log.inserted(value)
+		seq, err := w.stmts.log.inserted(w.value)
 		if err != nil {
 			return fmt.Errorf("save %d rows: %w", len(w.tx.rows), err)
 		}
-		w.tx.seq, w.tx.value = seq, value
-		w.room = len(value) + len(value)/4 // the next one is about as large
+		w.tx.seq, w.tx.value = seq, slices.Clone(w.value)
 	}
 	return w.addEvents(c.Events)
 }

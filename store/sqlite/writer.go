@@ -29,7 +29,7 @@ type writer struct {
 	full    int // as many rows make a generation full
 	least   int // so many rows a transaction brings to the tables at least
 	tx      txn
-	room    int // that a value of the redo log is likely to need
+	value   []byte // these three are used again and again
 	scratch row
 	wanted  wanted
 }
