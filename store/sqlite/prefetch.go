@@ -11,7 +11,7 @@ import (
 type wanted struct {
 	subjects []verify.SubjectKey
 	places   []verify.Place
-	args     []any
+	keys     []any
 }
 
 // prefetch reads what the operations of a batch say they will need, many rows with
@@ -29,30 +29,33 @@ func (w *writer) prefetch(batch []request) error {
 			p.wantPlace(w, place)
 		}
 	}
-	for keys := p.subjects; len(keys) > 0; keys = keys[min(atOnce, len(keys)):] {
-		for i := range atOnce {
-			k := keys[min(i, len(keys)-1)]
-			p.args = append(p.args, k[:])
-		}
-		if err := w.stmts.someSubjects.each(w.fetchedSubject, p.take()...); err != nil {
-			return err
-		}
+	for _, k := range p.subjects {
+		p.keys = append(p.keys, k[:])
 	}
-	for keys := p.places; len(keys) > 0; keys = keys[min(atOnce, len(keys)):] {
-		for i := range atOnce {
-			p.args = append(p.args, int64(keys[min(i, len(keys)-1)]))
-		}
-		if err := w.stmts.someCounters.each(w.fetchedCounters, p.take()...); err != nil {
-			return err
+	if err := p.fetch(w.stmts.someSubjects, w.fetchedSubject); err != nil {
+		return err
+	}
+	for _, place := range p.places {
+		p.keys = append(p.keys, int64(place))
+	}
+	return p.fetch(w.stmts.someCounters, w.fetchedCounters)
+}
+
+// sizes are how many keys the queries take.
+var sizes = [...]int{16, 4, 1}
+
+// fetch asks for all keys, with as few queries as there are.
+func (p *wanted) fetch(queries [len(sizes)]*stmt, read func(row []driver.Value) error) error {
+	keys := p.keys
+	p.keys = p.keys[:0]
+	for i, size := range sizes {
+		for ; len(keys) >= size; keys = keys[size:] {
+			if err := queries[i].each(read, keys[:size]...); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
-}
-
-func (p *wanted) take() []any {
-	args := p.args
-	p.args = p.args[:0]
-	return args
 }
 
 // wantSubject remembers that there is none, until one is found.

@@ -140,16 +140,10 @@ type stmts struct {
 	saveVerification, saveSubject, saveCounters, saveIdem *stmt
 	dropVerification, dropSubject, dropCounters, dropIdem *stmt
 	clearCounters                                         *stmt
-	someSubjects, someCounters                            *stmt
+	someSubjects, someCounters                            [len(sizes)]*stmt
 
 	outbox outboxStmts
 }
-
-// placeholders are for atOnce keys.
-var placeholders = strings.Repeat("?, ", atOnce-1) + "?"
-
-// atOnce is how many rows one query looks for.
-const atOnce = 16
 
 // selectSpan are the first and the last seq of the redo log, 0 and 0 when it is
 // empty.
@@ -173,9 +167,6 @@ func (s *stmts) all() map[**stmt]string {
 		&s.counters:     `SELECT NULL, data FROM counters WHERE place = ?`,
 		&s.idem:         `SELECT NULL, data FROM idems WHERE key = ?`,
 
-		&s.someSubjects: `SELECT key, data FROM subjects WHERE key IN (` + placeholders + `)`,
-		&s.someCounters: `SELECT place, data FROM counters WHERE place IN (` + placeholders + `)`,
-
 		&s.saveVerification: `INSERT INTO verifications (id, number, created, ended, due, data) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET number = excluded.number, created = excluded.created, ended = excluded.ended, due = excluded.due, data = excluded.data`,
 		&s.saveSubject: `INSERT INTO subjects (key, quiet, failed, data) VALUES (?, ?, ?, ?)
@@ -190,6 +181,11 @@ func (s *stmts) all() map[**stmt]string {
 		&s.dropCounters:     `DELETE FROM counters WHERE place = ?1 AND expires <= ?3`,
 		&s.dropIdem:         `DELETE FROM idems WHERE key = ?1 AND expires <= ?3`,
 		&s.clearCounters:    `DELETE FROM counters WHERE place = ?`,
+	}
+	for i, size := range sizes {
+		keys := `(?` + strings.Repeat(`, ?`, size-1) + `)`
+		all[&s.someSubjects[i]] = `SELECT key, data FROM subjects WHERE key IN ` + keys
+		all[&s.someCounters[i]] = `SELECT place, data FROM counters WHERE place IN ` + keys
 	}
 	maps.Copy(all, s.outbox.all())
 	return all
