@@ -82,6 +82,9 @@ func (b *Batch) Apply(op Op) (result any, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if d.Subject != nil && d.Subject.unread {
+		return nil, errUnread
+	}
 	if op.Idem != nil && d.Settle != nil && d.Settle.Key == op.Idem.Key {
 		return nil, errSettlesItself
 	}
@@ -99,6 +102,10 @@ func (b *Batch) Apply(op Op) (result any, err error) {
 
 // errSettlesItself is for an operation that says two things about one key.
 var errSettlesItself = errors.New("verify: an operation cannot settle its own idempotency key")
+
+// errUnread is for an operation that would write a subject over that it has not
+// read.
+var errUnread = errors.New("verify: an operation has changed a subject that it said it does without")
 
 // panicKind keeps the value of a panic, which may hold anything, out of logs.
 func panicKind(p any) string { return fmt.Sprintf("%T", p) }
@@ -158,6 +165,8 @@ func (b *Batch) load(op Op) (*Subject, *Verification, error) {
 		return nil, nil, err
 	case v == nil || v.App != op.App && !op.AnyApp:
 		return nil, nil, ErrNotFound
+	case op.Alone != nil && op.Alone(v):
+		return &Subject{Key: v.Subject, unread: true}, v.Clone(), nil
 	}
 	s, err := b.subject(v.Subject)
 	if err != nil {

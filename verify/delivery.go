@@ -8,6 +8,14 @@ import (
 	"github.com/sixdigit/sixdigit/connector"
 )
 
+// delivered is what news of a send come to.
+type delivered struct {
+	v       *Verification
+	another bool    // they are of another text than the send's
+	news    [1]news // where changed
+	changed bool
+}
+
 // RecordDelivery takes what a connector's provider says of a send, by a callback
 // or when it was asked. The caller has made sure that it is the provider who
 // says so. News that come twice, late or out of order change nothing; nor do
@@ -20,18 +28,16 @@ func (s *Service) RecordDelivery(ctx context.Context, connectorName, sendID stri
 	if !ok {
 		return ErrNotFound
 	}
-	result, err := s.store.Do(ctx, Op{ID: id, AnyApp: true, Decide: func(now time.Time, sub *Subject, v *Verification) (d Decision, err error) {
+	alone := func(v *Verification) bool { return v.settled(v.send(sendID)) }
+	result, err := s.store.Do(ctx, Op{ID: id, AnyApp: true, Alone: alone, Decide: func(now time.Time, sub *Subject, v *Verification) (d Decision, err error) {
 		send := v.send(sendID)
 		if send == nil || send.Connector != connectorName {
 			return Decision{}, ErrNotFound
 		}
-		c := &claimed{v: v}
+		c := &delivered{v: v, another: send.ProviderID != "" && send.ProviderID != u.ProviderID}
 		d.Result = c
-		if send.ProviderID != "" && send.ProviderID != u.ProviderID {
-			return d, nil
-		}
-		if s.heard(&d, v, sub, send, report{word{status: u.Status}, u.ProviderID, u.Err}, now) {
-			c.news = append(c.news, newsOf(send))
+		if !c.another && s.heard(&d, v, sub, send, report{word{status: u.Status}, u.ProviderID, u.Err}, now) {
+			c.changed, c.news[0] = true, newsOf(send)
 			d.Verification, d.Subject = v, sub.ifTouched()
 		}
 		return d, nil
@@ -39,14 +45,24 @@ func (s *Service) RecordDelivery(ctx context.Context, connectorName, sendID stri
 	if err != nil {
 		return err
 	}
-	c := result.(*claimed)
-	s.announce(ctx, c.v, c.news)
-	if send := c.v.send(sendID); send.ProviderID != "" && send.ProviderID != u.ProviderID {
+	c := result.(*delivered)
+	if c.changed {
+		s.announce(ctx, c.v, c.news[:])
+	}
+	if c.another {
 		// Two texts under one send: the provider made one of them by itself, or a
 		// request that nobody made was answered.
 		s.log.LogAttrs(ctx, slog.LevelWarn, "delivery of another text", slog.String("send", sendID), slog.String("connector", connectorName))
 	}
 	return nil
+}
+
+// settled reports whether the number's subject has nothing of a send, so that
+// news of it need not look there. Only a text of which it is not known whether the
+// provider has it may hold others back, and only messages are remembered for the
+// others of their number.
+func (v *Verification) settled(send *Send) bool {
+	return send == nil || !v.Supplied && rank(send.Status) >= rank(connector.StatusAccepted)
 }
 
 // parentOf is the id of the record that a send belongs to.

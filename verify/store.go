@@ -46,6 +46,10 @@ type Op struct {
 	// what the service does of its own accord. With a Subject it says who asks.
 	App    string
 	AnyApp bool
+	// Alone, where it is set, says of the verification ID whether Decide does
+	// without its subject. If so that is not read, and Decide is handed one that
+	// knows nothing and must not be written. It must not keep or change v.
+	Alone func(v *Verification) bool
 	// Places are those whose counters Decide will charge, as far as the caller
 	// knows: a store may read them along with the rest.
 	Places []Place

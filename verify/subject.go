@@ -34,6 +34,7 @@ type Subject struct {
 	Taken []Taken `json:"taken,omitempty"`
 
 	touched bool // holds, taken or pending changed since the row was loaded
+	unread  bool // it stands for a row that was not loaded (Op.Alone)
 }
 
 // ifTouched returns the subject if there is something to save.

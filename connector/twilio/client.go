@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/sixdigit/sixdigit/connector"
@@ -41,6 +42,8 @@ type Client struct {
 	base    url.URL       // scheme and host
 	auth    secret.String // the Authorization header
 	tokens  []secret.String
+
+	readings sync.Pool // of *reading: what callbacks are read with
 
 	// What is the same in every send: the URL and two pieces of the form.
 	messages url.URL

@@ -20,15 +20,17 @@ var _ connector.ReplyParser = (*Client)(nil)
 // that is the price of a provider whose signature knows no clock.
 func (c *Client) ParseReply(in connector.Inbound) (connector.Reply, error) {
 	var reply connector.Reply
-	form, err := c.genuine(in, "From", "Body", "OptOutType")
-	if err != nil {
+	r := c.reading()
+	defer c.read(r)
+	if err := r.genuine(c, in, "From", "Body", "OptOutType"); err != nil {
 		return reply, err
 	}
-	if form.get("From") == "" {
+	number := string(r.form.get("From"))
+	if number == "" {
 		return reply, malformed("it has no From")
 	}
-	if from, err := phone.Parse(form.get("From")); err == nil {
-		reply = connector.Reply{From: from, Consent: consent(form)}
+	if from, err := phone.Parse(number); err == nil {
+		reply = connector.Reply{From: from, Consent: consent(&r.form)}
 	}
 	return reply, nil
 }
@@ -36,10 +38,10 @@ func (c *Client) ParseReply(in connector.Inbound) (connector.Reply, error) {
 // consent reads what Twilio made of the text, where Advanced Opt-Out tells it,
 // and the text itself elsewhere. Twilio knows the keywords that an operator
 // chose, in any language, so that its word alone counts when it is there.
-func consent(form fields) connector.Consent {
-	switch strings.ToUpper(form.get("OptOutType")) {
+func consent(f *form) connector.Consent {
+	switch strings.ToUpper(string(f.get("OptOutType"))) {
 	case "":
-		return keyword(form.get("Body"))
+		return keyword(string(f.get("Body")))
 	case "STOP":
 		return connector.ConsentStop
 	case "START":

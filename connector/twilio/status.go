@@ -29,9 +29,9 @@ func failed(s connector.Status) bool {
 
 // isSID reports whether s is an identifier of Twilio's: the prefix and 32
 // hexadecimal digits. SIDs go into paths, so nothing else may pass.
-func isSID(s, prefix string) bool {
+func isSID[T string | []byte](s T, prefix string) bool {
 	const digits = 32
-	if len(s) != len(prefix)+digits || s[:len(prefix)] != prefix {
+	if len(s) != len(prefix)+digits || string(s[:len(prefix)]) != prefix {
 		return false
 	}
 	for i := len(prefix); i < len(s); i++ {
@@ -44,4 +44,4 @@ func isSID(s, prefix string) bool {
 
 // isMessageSID allows both kinds: a text with a picture, or one that became
 // long, is an MM.
-func isMessageSID(s string) bool { return isSID(s, "SM") || isSID(s, "MM") }
+func isMessageSID[T string | []byte](s T) bool { return isSID(s, "SM") || isSID(s, "MM") }

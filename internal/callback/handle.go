@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/sixdigit/sixdigit/connector"
@@ -31,56 +32,31 @@ var (
 
 // request is one request as far as its path tells.
 type request struct {
-	connector, kind string
+	connector, kind string // as the metrics have them
 	asked           string // the connector's name in the path, when there is no such connector
-	// take reads and records; nil where the connector has no parser for it.
-	take   func(context.Context, connector.Inbound) error
-	answer string // TwiML; "" is 204
+	source          Source
+	send            string // of a status
 }
 
 func (c *Callbacks) status(w http.ResponseWriter, r *http.Request) {
-	name, send := r.PathValue("connector"), r.PathValue("send")
-	source, known := c.options.Sources[name]
-	q := request{connector: label(name, known), kind: KindStatus}
-	if !known {
-		q.asked = shortened(name)
-	}
-	if source.Status != nil {
-		q.take = func(ctx context.Context, in connector.Inbound) error {
-			update, err := source.Status.ParseStatus(in)
-			if err != nil {
-				return err
-			}
-			if err := c.options.Recorder.RecordDelivery(ctx, name, send, update); err != nil {
-				return recorderError{err}
-			}
-			edge.Note(ctx, slog.String("send", send)) // it exists, so the word is ours
-			return nil
-		}
-	}
-	c.handle(w, r, q)
+	q := c.request(r, KindStatus)
+	q.send = r.PathValue("send")
+	c.handle(w, r, &q)
 }
 
 func (c *Callbacks) reply(w http.ResponseWriter, r *http.Request) {
+	q := c.request(r, KindReply)
+	c.handle(w, r, &q)
+}
+
+func (c *Callbacks) request(r *http.Request, kind string) request {
 	name := r.PathValue("connector")
 	source, known := c.options.Sources[name]
-	q := request{connector: label(name, known), kind: KindReply, answer: emptyTwiML}
+	q := request{connector: label(name, known), kind: kind, source: source}
 	if !known {
 		q.asked = shortened(name)
 	}
-	if source.Replies != nil {
-		q.take = func(ctx context.Context, in connector.Inbound) error {
-			reply, err := source.Replies.ParseReply(in)
-			if err != nil {
-				return err
-			}
-			if err := c.options.Recorder.RecordReply(ctx, name, reply); err != nil {
-				return recorderError{err}
-			}
-			return nil
-		}
-	}
-	c.handle(w, r, q)
+	return q
 }
 
 // label keeps a client from choosing words for our metrics and log.
@@ -113,7 +89,7 @@ func shortened(name string) string {
 }
 
 // handle is the way that both kinds go.
-func (c *Callbacks) handle(w http.ResponseWriter, r *http.Request, q request) {
+func (c *Callbacks) handle(w http.ResponseWriter, r *http.Request, q *request) {
 	ctx := r.Context()
 	result := ResultUnavailable // of a panic, which edge answers
 	defer func() {
@@ -125,19 +101,31 @@ func (c *Callbacks) handle(w http.ResponseWriter, r *http.Request, q request) {
 		return
 	}
 	result = ResultOK
-	if q.answer == "" {
+	if q.kind == KindStatus {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	w.Header().Set("Content-Type", "text/xml")
-	_, _ = io.WriteString(w, q.answer) // a provider that has gone is not our fault
+	_, _ = io.WriteString(w, emptyTwiML) // a provider that has gone is not our fault
 }
 
-func (c *Callbacks) serve(r *http.Request, q request) error {
-	if q.take == nil {
+// serve reads and records. A connector without the parser is as none.
+func (c *Callbacks) serve(r *http.Request, q *request) error {
+	isStatus := q.kind == KindStatus
+	if isStatus && q.source.Status == nil || !isStatus && q.source.Replies == nil {
 		return errNoConnector
 	}
 	in, err := c.inbound(r)
+	if err != nil {
+		return err
+	}
+	var update connector.StatusUpdate
+	var reply connector.Reply
+	if isStatus {
+		update, err = q.source.Status.ParseStatus(in)
+	} else {
+		reply, err = q.source.Replies.ParseReply(in)
+	}
 	if err != nil {
 		return err
 	}
@@ -145,11 +133,22 @@ func (c *Callbacks) serve(r *http.Request, q request) error {
 	// provider still listens.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), deadline)
 	defer cancel()
-	return q.take(ctx, in)
+	if isStatus {
+		err = c.options.Recorder.RecordDelivery(ctx, q.connector, q.send, update)
+	} else {
+		err = c.options.Recorder.RecordReply(ctx, q.connector, reply)
+	}
+	if err != nil {
+		return recorderError{err}
+	}
+	if isStatus {
+		edge.Note(ctx, slog.String("send", q.send)) // it exists, so the word is ours
+	}
+	return nil
 }
 
 // refuse answers with an error's problem and returns its result.
-func (c *Callbacks) refuse(w http.ResponseWriter, r *http.Request, q request, err error) string {
+func (c *Callbacks) refuse(w http.ResponseWriter, r *http.Request, q *request, err error) string {
 	problem, result := refusal(err)
 	if result != ResultSignature {
 		edge.Note(r.Context(), slog.String("error", err.Error()))
@@ -179,17 +178,45 @@ func (c *Callbacks) inbound(r *http.Request) (connector.Inbound, error) {
 		return in, errTooLarge
 	}
 	var err error
-	in.Body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	in.Body, err = readBody(r.Body, r.ContentLength)
+	return in, err
+}
+
+// commonBody is more than most requests have, in bytes.
+const commonBody = 2 << 10
+
+// readBody reads a body, whole. announced is its length, or negative.
+func readBody(from io.Reader, announced int64) ([]byte, error) {
+	room := announced + 1 // for the end to be seen
+	if announced < 0 || room > commonBody {
+		room = commonBody // what is announced has yet to come
+	}
+	body := make([]byte, 0, room)
+	for {
+		n, err := from.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case len(body) > maxBody:
+			return nil, errTooLarge
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return nil, bodyError(err)
+		case len(body) == cap(body):
+			body = slices.Grow(body, len(body))
+		}
+	}
+}
+
+func bodyError(err error) error {
 	var tooLarge *http.MaxBytesError
 	switch {
-	case len(in.Body) > maxBody, errors.As(err, &tooLarge):
-		return in, errTooLarge
+	case errors.As(err, &tooLarge):
+		return errTooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return in, errSlow
-	case err != nil:
-		return in, errBroken
+		return errSlow
 	}
-	return in, nil
+	return errBroken
 }
 
 // recorderError keeps an error of the domain apart from one of the parser.
