@@ -32,6 +32,9 @@ func Render(content string, payload map[string]any) string {
 		if !ok {
 			continue
 		}
+		if rest == 0 {
+			b.Grow(len(content) + typicalGrowth)
+		}
 		b.WriteString(content[rest:start])
 		b.WriteString(display(value, 0))
 		rest = end
@@ -42,6 +45,9 @@ func Render(content string, payload map[string]any) string {
 	b.WriteString(content[rest:])
 	return b.String()
 }
+
+// typicalGrowth is more than values are mostly longer than their placeholders.
+const typicalGrowth = 16
 
 // UsesPlaceholder reports whether Render puts payload[root] itself into
 // content; {{root.part}} does not count.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/text/language"
 
@@ -36,6 +35,7 @@ type order struct {
 	noClientIP bool
 	payload    map[string]any // what the text is made of, with zeros for a code that we make
 	ways       []way
+	network    MAC // of the client's address
 	charges    []Charge
 }
 
@@ -54,8 +54,9 @@ func (s *Service) admitOrder(o *order) (*order, error) {
 		}
 	}
 	o.Metadata = maps.Clone(o.Metadata) // the caller's may change
-	o.charges = s.charges(o.App, o.To, o.ClientIP)
-	return o, nil
+	o.network = s.network(o.ClientIP)
+	o.charges = s.charges(o.App, o.To, o.network)
+	return o, s.draw(o)
 }
 
 // admitNumber asks nothing of a test number: no text goes there.
@@ -175,43 +176,12 @@ func validLocale(locale string) bool {
 	return err == nil || errors.As(err, &unknown)
 }
 
-// charges are what one text takes from the limits.
-func (s *Service) charges(app string, to phone.Number, client netip.Addr) []Charge {
-	return s.chargesFrom(app, to, s.network(client))
-}
-
 // network is the place of the client's address, zero when there is none.
 func (s *Service) network(client netip.Addr) MAC {
 	if !client.IsValid() {
 		return MAC{}
 	}
 	return s.keys.current.place(networkOf(client))
-}
-
-// chargesFrom are the charges of a text that a client on the network asks for.
-func (s *Service) chargesFrom(app string, to phone.Number, network MAC) []Charge {
-	all := make([]Charge, 0, 15) // one of them for decided
-	keys := s.keys.current
-	l := &s.policy.Limits
-	number, prefix, country, everything := keys.place(to.E164()), keys.place(to.Prefix()), keys.place(countryOf(to)), keys.place("")
-	add := func(place MAC, app string, limits ...Limit) {
-		for _, l := range limits {
-			if l.Burst > 0 {
-				all = append(all, Charge{Limit: l, Key: keys.limitKey(l, app, place), Personal: place == number})
-			}
-		}
-	}
-	add(number, app, l.AppNumber, l.AppNumberDaily)
-	add(prefix, app, l.AppPrefix, l.AppPrefixDaily)
-	add(country, app, l.AppCountry, l.AppCountryDaily)
-	add(number, "", l.Number, l.NumberDaily)
-	add(prefix, "", l.Prefix)
-	add(everything, "", l.All, l.AllDaily)
-	if network != (MAC{}) {
-		add(network, app, l.AppIP, l.AppIPDaily)
-		add(network, "", l.IP)
-	}
-	return all
 }
 
 // networkOf is what counts as one client: an IPv4 address, or the /64 that one
@@ -232,19 +202,4 @@ func countryOf(to phone.Number) string {
 		return r
 	}
 	return "+" + strconv.Itoa(to.CountryCode())
-}
-
-// refunds are the charges to be given back for a text that came to nothing: the
-// person must not wait for our fault. The others stay. Each try has cost a
-// request to the provider, and whoever can make texts fail, with numbers that
-// are refused, would otherwise make as many as they like from one address.
-func refunds(charges []Charge, at time.Time) []Charge {
-	var back []Charge
-	for _, c := range charges {
-		if c.Personal {
-			c.At = at
-			back = append(back, c)
-		}
-	}
-	return back
 }

@@ -69,7 +69,7 @@ func (s *Service) CheckAt(ctx context.Context, h Handle, code secret.String) (Ch
 
 // Ended is what CancelAt and ApproveAt leave. Changed says that it was this call that
 // ended the verification; else it had ended before, perhaps in another way. Now is
-// for its StatusAt.
+// for its StatusAt. The verification must not be changed.
 type Ended struct {
 	Verification *Verification
 	Now          time.Time

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -21,12 +22,29 @@ type Batch struct {
 	now  time.Time
 	rows Rows
 
-	subjects      map[SubjectKey]entry[*Subject]
+	*tables // nil when the batch has ended
+	events  []Event
+}
+
+// tables are the rows as a batch has them so far.
+type tables struct {
+	subjects      map[SubjectKey]entry[*Subject] // nil where the store has none
 	verifications map[string]entry[*Verification]
 	counters      map[Place]entry[Counters]
 	idems         map[MAC]entry[*IdemRow]
-	events        []Event
+	tally         tally // of the operation at hand
 }
+
+// spareTables are those of batches that have ended: to make maps grow costs as
+// much as all that a batch does with them.
+var spareTables = sync.Pool{New: func() any {
+	return &tables{
+		subjects:      map[SubjectKey]entry[*Subject]{},
+		verifications: map[string]entry[*Verification]{},
+		counters:      map[Place]entry[Counters]{},
+		idems:         map[MAC]entry[*IdemRow]{},
+	}
+}}
 
 // entry is a row as the batch has it so far.
 type entry[T any] struct {
@@ -37,13 +55,7 @@ type entry[T any] struct {
 // NewBatch returns a batch at a time. One batch has one time, in whole
 // microseconds: that is what every store can keep.
 func NewBatch(now time.Time, rows Rows) *Batch {
-	return &Batch{
-		now: plain(now), rows: rows,
-		subjects:      map[SubjectKey]entry[*Subject]{},
-		verifications: map[string]entry[*Verification]{},
-		counters:      map[Place]entry[Counters]{},
-		idems:         map[MAC]entry[*IdemRow]{},
-	}
+	return &Batch{now: plain(now), rows: rows, tables: spareTables.Get().(*tables)}
 }
 
 // StoreError is a failure to read rows: the whole batch is lost, not one
@@ -88,15 +100,14 @@ func (b *Batch) Apply(op Op) (result any, err error) {
 	if op.Idem != nil && d.Settle != nil && d.Settle.Key == op.Idem.Key {
 		return nil, errSettlesItself
 	}
-	limits, err := b.charge(d)
-	if err != nil {
+	if err := b.charge(&d); err != nil {
 		return nil, err
 	}
 	settled, err := b.settle(d.Settle)
 	if err != nil {
 		return nil, err
 	}
-	b.apply(op, d, limits, settled)
+	b.apply(&op, &d, settled)
 	return d.Result, nil
 }
 
@@ -143,18 +154,13 @@ func (b *Batch) replay(op Op) (*Replayed, error) {
 func (b *Batch) load(op Op) (*Subject, *Verification, error) {
 	if op.ID == "" {
 		s, err := b.subject(op.Subject)
-		if err != nil {
-			return nil, nil, err
-		}
-		s = s.Clone()
-		s.drop(b.now)
-		if op.Session == (MAC{}) {
-			return s, nil, nil
+		if err != nil || op.Session == (MAC{}) {
+			return s, nil, err
 		}
 		for _, p := range s.Pending {
 			if p.Session == op.Session {
 				v, err := b.verification(p.ID)
-				return s, v.Clone(), err
+				return s, v.copy(), err
 			}
 		}
 		return s, nil, nil
@@ -172,60 +178,50 @@ func (b *Batch) load(op Op) (*Subject, *Verification, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s = s.Clone()
-	s.drop(b.now)
-	return s, v.Clone(), nil
+	return s, v.copy(), nil
 }
 
 // charge works the limits out without writing them, so that a refusal by the
 // last leaves the first as they were.
-func (b *Batch) charge(d Decision) (tally, error) {
-	if len(d.Charges)+len(d.Refunds)+len(d.Clear)+len(d.Set) == 0 {
-		return nil, nil
-	}
-	rows := make(tally, 0, len(d.Charges)+len(d.Refunds)+len(d.Clear)+len(d.Set))
-	value := func(k LimitKey) (int64, error) {
-		c, err := b.countersAt(k.Place())
-		if r := rows.find(k); r != nil {
-			return r.Value, err
-		}
-		return c.Value(k), err
-	}
+func (b *Batch) charge(d *Decision) error {
+	b.tally = b.tally[:0]
 	for _, k := range d.Clear {
-		if _, err := value(k); err != nil {
-			return nil, err
+		if _, err := b.value(k); err != nil {
+			return err
 		}
-		rows.put(LimitRow{Key: k, ExpiresAt: b.now})
+		b.tally.put(LimitRow{Key: k, ExpiresAt: b.now})
 	}
 	for _, r := range d.Set {
-		if _, err := value(r.Key); err != nil {
-			return nil, err
+		if _, err := b.value(r.Key); err != nil {
+			return err
 		}
-		rows.put(LimitRow{r.Key, r.Value, plain(r.ExpiresAt)})
+		b.tally.put(LimitRow{r.Key, r.Value, plain(r.ExpiresAt)})
 	}
-	for _, c := range d.Refunds {
+	for i := range d.Refunds {
+		c := &d.Refunds[i]
 		if c.Limit.Burst <= 0 {
 			continue
 		}
-		old, err := value(c.Key)
+		old, err := b.value(c.Key)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if next := c.Limit.giveBack(old, c.At, b.now); next != old {
-			rows.put(LimitRow{c.Key, next, c.Limit.expires(next)})
+			b.tally.put(LimitRow{c.Key, next, c.Limit.expires(next)})
 		}
 	}
-	return rows, b.take(d.Charges, &rows, value)
+	return b.take(d.Charges)
 }
 
 // take takes the charges, all of them or none.
-func (b *Batch) take(charges []Charge, rows *tally, value func(LimitKey) (int64, error)) error {
+func (b *Batch) take(charges []Charge) error {
 	var refused *LimitError
-	for _, c := range charges {
+	for i := range charges {
+		c := &charges[i]
 		if c.Limit.Burst <= 0 {
 			continue
 		}
-		old, err := value(c.Key)
+		old, err := b.value(c.Key)
 		if err != nil {
 			return err
 		}
@@ -242,13 +238,22 @@ func (b *Batch) take(charges []Charge, rows *tally, value func(LimitKey) (int64,
 			continue
 		}
 		if next != old {
-			rows.put(LimitRow{c.Key, next, c.Limit.expires(next)})
+			b.tally.put(LimitRow{c.Key, next, c.Limit.expires(next)})
 		}
 	}
 	if refused != nil {
 		return refused
 	}
 	return nil
+}
+
+// value is a counter's value as the operation at hand has it so far.
+func (b *Batch) value(k LimitKey) (int64, error) {
+	c, err := b.countersAt(k.Place())
+	if r := b.tally.find(k); r != nil {
+		return r.Value, err
+	}
+	return c.Value(k), err
 }
 
 // tally is what an operation's charges come to: a score of counters at most.
@@ -271,6 +276,16 @@ func (t *tally) put(r LimitRow) {
 	*t = append(*t, r)
 }
 
+// added counts the rows that a place's counters are to have more.
+func (t tally) added(p Place, c Counters) (n int) {
+	for i := range t {
+		if k := t[i].Key; k.Place() == p && c.find(k) < 0 {
+			n++
+		}
+	}
+	return n
+}
+
 func (b *Batch) settle(s *Settlement) (*IdemRow, error) {
 	if s == nil {
 		return nil, nil
@@ -291,27 +306,31 @@ func (b *Batch) settle(s *Settlement) (*IdemRow, error) {
 	return &next, nil
 }
 
-// apply writes the decision down, as copies: the caller may hold on to what it
-// decided.
-func (b *Batch) apply(op Op, d Decision, limits tally, settled *IdemRow) {
+// apply writes the decision down. Its records are the batch's, and the store's,
+// from now on: nobody changes them any more.
+func (b *Batch) apply(op *Op, d *Decision, settled *IdemRow) {
 	if d.Subject != nil {
-		b.subjects[d.Subject.Key] = entry[*Subject]{d.Subject.Clone(), true}
+		d.Subject.plain()
+		b.subjects[d.Subject.Key] = entry[*Subject]{d.Subject, true}
 	}
 	if d.Former != nil {
-		b.verifications[d.Former.ID] = entry[*Verification]{d.Former.Clone(), true}
+		d.Former.plain()
+		b.verifications[d.Former.ID] = entry[*Verification]{d.Former, true}
 	}
 	if d.Verification != nil {
-		v := d.Verification.Clone()
-		v.wipe()
-		b.verifications[v.ID] = entry[*Verification]{v, true}
+		d.Verification.plain()
+		d.Verification.wipe()
+		b.verifications[d.Verification.ID] = entry[*Verification]{d.Verification, true}
 	}
-	for _, r := range limits {
-		e := b.counters[r.Key.Place()]
+	for i := range b.tally {
+		r := &b.tally[i]
+		place := r.Key.Place()
+		e := b.counters[place]
 		if !e.changed { // it is the store's
-			e = entry[Counters]{e.row.current(b.now), true}
+			e = entry[Counters]{e.row.current(b.now, b.tally.added(place, e.row)), true}
 		}
-		e.row = e.row.set(r)
-		b.counters[r.Key.Place()] = e
+		e.row = e.row.set(*r)
+		b.counters[place] = e
 	}
 	if op.Idem != nil {
 		row := &IdemRow{IdemState: d.Idem.plain(), Body: op.Idem.Body, ExpiresAt: b.now.Add(idemLife)}
@@ -326,9 +345,25 @@ func (b *Batch) apply(op Op, d Decision, limits tally, settled *IdemRow) {
 	}
 }
 
-// Changes returns every row that the batch changed.
+// Changes returns every row that the batch changed, and ends the batch.
 func (b *Batch) Changes() Changes {
-	c := Changes{Events: b.events}
+	c := b.changes()
+	clear(b.subjects)
+	clear(b.verifications)
+	clear(b.counters)
+	clear(b.idems)
+	spareTables.Put(b.tables)
+	b.tables = nil
+	return c
+}
+
+func (b *Batch) changes() Changes {
+	c := Changes{
+		Subjects:      make([]*Subject, 0, len(b.subjects)),
+		Verifications: make([]*Verification, 0, len(b.verifications)),
+		Counters:      make([]CountersEntry, 0, len(b.counters)),
+		Events:        b.events,
+	}
 	for _, e := range b.subjects {
 		if e.changed {
 			c.Subjects = append(c.Subjects, e.row)

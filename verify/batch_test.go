@@ -59,7 +59,7 @@ func TestBatchLeavesNoTraceOfAFailure(t *testing.T) {
 }
 
 func changesByID(b *Batch) map[string]any {
-	c := b.Changes()
+	c := b.changes()
 	m := map[string]any{}
 	for _, v := range c.Verifications {
 		m["verification "+v.ID] = v

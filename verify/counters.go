@@ -15,6 +15,9 @@ func (k LimitKey) Place() Place {
 	return Place(binary.BigEndian.Uint64(k[:8])) // #nosec G115 -- as bits
 }
 
+// move makes it the same limit's counter at another place.
+func (k *LimitKey) move(place MAC) { copy(k[:len(k)/2], place[:]) }
+
 // Counters are the limits' counters of one place, and its guards: one row of a
 // store, since a start charges several of them at once. Each takes 24 bytes: its
 // half of the key, its value, and when it expires, in microseconds since 1970, all
@@ -59,9 +62,10 @@ func (c Counters) find(k LimitKey) int {
 	return -1
 }
 
-// current returns a copy of the counters that still matter.
-func (c Counters) current(now time.Time) Counters {
-	kept := make(Counters, 0, len(c)+counterSize)
+// current returns a copy of the counters that still matter, with room for so
+// many more.
+func (c Counters) current(now time.Time, more int) Counters {
+	kept := make(Counters, 0, len(c)+more*counterSize)
 	for ; len(c) >= counterSize; c = c[counterSize:] {
 		if int64At(c[16:]) > now.UnixMicro() {
 			kept = append(kept, c[:counterSize]...)
@@ -83,7 +87,7 @@ func (c Counters) set(r LimitRow) Counters {
 	case i < 0:
 		i = len(c)
 		c = append(c, r.Key[8:]...)
-		c = append(c, make([]byte, 16)...)
+		c = append(c, make([]byte, counterSize-8)...)
 	}
 	binary.BigEndian.PutUint64(c[i+8:], uint64(r.Value))                  // #nosec G115 -- as bits
 	binary.BigEndian.PutUint64(c[i+16:], uint64(r.ExpiresAt.UnixMicro())) // #nosec G115 -- as bits

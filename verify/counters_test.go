@@ -31,14 +31,14 @@ func TestCounters(t *testing.T) {
 				now = now.Add(time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(t, "passes")))
 			case 1:
 				r := LimitRow{key(), 0, now}
-				c = c.current(now).set(r)
+				c = c.current(now, 1).set(r)
 				delete(model, r.Key)
 			default:
 				r := LimitRow{key(), rapid.Int64().Filter(func(n int64) bool { return n != 0 }).Draw(t, "value"), plain(now.Add(time.Duration(rapid.Int64Range(1, int64(time.Minute)).Draw(t, "life"))))}
 				if !r.ExpiresAt.After(now) {
 					continue
 				}
-				c = c.current(now).set(r)
+				c = c.current(now, 1).set(r)
 				model[r.Key] = r
 			}
 			if !slices.Equal(before, known) {
@@ -67,7 +67,7 @@ func TestCounters(t *testing.T) {
 				alive++
 			}
 		}
-		if c = c.current(now); len(c) != alive*counterSize {
+		if c = c.current(now, 1); len(c) != alive*counterSize {
 			t.Fatalf("%d bytes for %d counters: what is over stays", len(c), alive)
 		}
 	})

@@ -14,7 +14,8 @@ type flight struct {
 	closing chan struct{}
 	group   sync.WaitGroup
 
-	sends sync.Map // the ids of the sends that this process is making
+	sending sync.Mutex
+	sends   map[string]struct{} // the ids of those that this process is making
 }
 
 func (f *flight) enter() bool {
@@ -28,6 +29,26 @@ func (f *flight) enter() bool {
 }
 
 func (f *flight) leave() { f.group.Done() }
+
+// begin and end say that this process is making a send, and that it is done.
+func (f *flight) begin(send string) {
+	f.sending.Lock()
+	defer f.sending.Unlock()
+	f.sends[send] = struct{}{}
+}
+
+func (f *flight) end(send string) {
+	f.sending.Lock()
+	defer f.sending.Unlock()
+	delete(f.sends, send)
+}
+
+func (f *flight) making(send string) bool {
+	f.sending.Lock()
+	defer f.sending.Unlock()
+	_, ok := f.sends[send]
+	return ok
+}
 
 // Close refuses further starts and resends with ErrUnavailable and waits until
 // the sends in flight have ended and their outcomes are written, or ctx is

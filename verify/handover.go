@@ -21,21 +21,29 @@ var ErrLater = errors.New("verify: the answer comes later")
 type Later func() (answer func(Started, error))
 
 // handover brings a send's outcome to whoever waits for it: the call, or who
-// took it over. Whoever comes first, outcome or end of the patience, takes
-// answer away.
+// took it over. What comes first, outcome or end of the patience, is told.
 type handover struct {
-	st Started
+	st   Started       // what is known while the send is under way
+	told chan struct{} // closed when got and err are what the call comes to
+	got  Started
+	err  error
 
 	mu     sync.Mutex
-	answer func(Started, error)
+	over   bool
+	answer func(Started, error) // of who took the call over, or nil
 }
 
 // tell answers, unless somebody has.
 func (h *handover) tell(st Started, err error) {
 	h.mu.Lock()
+	if h.over {
+		h.mu.Unlock()
+		return
+	}
+	h.over, h.got, h.err = true, st, err
 	answer := h.answer
-	h.answer = nil
 	h.mu.Unlock()
+	close(h.told)
 	if answer != nil {
 		answer(st, err)
 	}
@@ -46,7 +54,7 @@ func (h *handover) tell(st Started, err error) {
 func (h *handover) pass(answer func(Started, error), patience time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.answer == nil {
+	if h.over {
 		return false
 	}
 	timer := time.AfterFunc(patience, func() { h.tell(h.unknown()) })

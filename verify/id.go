@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/base32"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math"
 	"time"
@@ -16,14 +17,21 @@ const idLength = 26
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
-// newID makes an id. It needs a source of randomness that cannot be foreseen.
-func newID(now time.Time, random io.Reader) (string, error) {
-	b := idTime(now)
-	if _, err := io.ReadFull(random, b[6:]); err != nil {
-		return "", err
+// draw gives an order its id and its salt, of randomness that cannot be foreseen.
+func (s *Service) draw(o *order) error {
+	b := idTime(s.now())
+	drawn := make([]byte, len(b)-idTimeSize+len(o.salt))
+	if _, err := io.ReadFull(s.random, drawn); err != nil {
+		return fmt.Errorf("verify: draw an id: %w", err)
 	}
-	return idEncoding.EncodeToString(b[:]), nil
+	n := copy(b[idTimeSize:], drawn)
+	copy(o.salt[:], drawn[n:])
+	o.id = idEncoding.EncodeToString(b[:])
+	return nil
 }
+
+// idTimeSize is how much of an id is its time, in bytes.
+const idTimeSize = 6
 
 // idTime is what ids of a time begin with, followed by zeros.
 func idTime(t time.Time) (b [16]byte) {

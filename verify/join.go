@@ -3,8 +3,6 @@ package verify
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net/netip"
 	"slices"
 	"strings"
@@ -105,22 +103,12 @@ func (s *Service) admitJoin(r *JoinRequest) (*order, error) {
 		shown = code
 	}
 	dressed := &Verification{Name: r.Name, AppHash: r.AppHash}
-	o, err := s.admitOrder(&order{
+	return s.admitOrder(&order{
 		noClientIP: true, payload: dressed.dress(payloadOf(shown, r.Locale)),
 		StartRequest: StartRequest{
 			App: r.App, To: r.To, Usage: r.Usage, Locale: r.Locale, Channel: r.Channel, ClientIP: r.ClientIP, CodeLength: length,
 		},
 	})
-	if err != nil {
-		return nil, err
-	}
-	if o.id, err = newID(s.now(), s.random); err == nil {
-		_, err = io.ReadFull(s.random, o.salt[:])
-	}
-	if err != nil {
-		return nil, fmt.Errorf("verify: draw an id: %w", err)
-	}
-	return o, nil
 }
 
 func (s *Service) decideByNumber(o *order, r *JoinRequest, session MAC, now time.Time, sub *Subject, v *Verification) (Decision, error) {
@@ -146,7 +134,7 @@ func (s *Service) decideByNumber(o *order, r *JoinRequest, session MAC, now time
 	}
 	charges := o.charges
 	if !r.ClientIP.IsValid() {
-		charges = s.chargesFrom(v.App, v.To, v.Network) // who names no address is charged at the first one's
+		charges = s.charges(v.App, v.To, v.Network) // who names no address is charged at the first one's
 	}
 	return s.sendAgain(sub, v, now, outcomeJoin, o.ways, append(slices.Clip(charges), s.counters(r)...))
 }

@@ -161,12 +161,12 @@ func (r *Keyring) session(app, session string, usage sms.UsageType) MAC {
 // place names what a limit counts: a number, a network, a country.
 func (k *subkeys) place(thing string) MAC { return k.limit.mac("place", thing) }
 
-// limitKey names a limit's counter of the thing at a place, for one app or, where
-// app is empty, for all.
+// limitKey names a limit's counter at a place, for one app or, where app is empty,
+// for all.
 func (k *subkeys) limitKey(limit Limit, app string, place MAC) (key LimitKey) {
-	own := k.limit.mac("limit", limit.Name, app, string(place[:]))
-	copy(key[:], place[:len(key)/2])
+	own := k.limit.mac("limit", limit.Name, app)
 	copy(key[len(key)/2:], own[:])
+	key.move(place)
 	return key
 }
 

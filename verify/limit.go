@@ -11,8 +11,8 @@ type Limit struct {
 	Every time.Duration
 }
 
-// LimitKey names a limit's counter: its Place, and an HMAC of that and the
-// limit's name, 8 bytes each. Keys of several limits never meet.
+// LimitKey names a limit's counter: its Place, and an HMAC of the limit's name and
+// its app, 8 bytes each. Keys of several limits never meet.
 type LimitKey [16]byte
 
 // guardLife is the longest time that a guard stands.

@@ -210,7 +210,7 @@ func TestCountersOfOneThingAreNeighbours(t *testing.T) {
 	owners, places := map[LimitKey]string{}, map[string]map[string]bool{}
 	for _, app := range []string{"shop", "bank"} {
 		for _, to := range []string{"+14155552671", "+14155552672", "+4915112345678"} {
-			for _, c := range b.charges(app, number(t, to), testIP) {
+			for _, c := range b.charges(app, number(t, to), b.network(testIP)) {
 				thing := "everything"
 				switch name, _ := strings.CutPrefix(strings.TrimSuffix(c.Limit.Name, "_daily"), "app_"); name {
 				case "number":

@@ -55,7 +55,7 @@ func (m *memStore) Do(ctx context.Context, op Op) (any, error) {
 	b := NewBatch(m.now(), memRows{m})
 	result, err := b.Apply(op)
 	if err != nil {
-		if len(b.Changes().Verifications)+len(b.Changes().Subjects)+len(b.Changes().Counters)+len(b.Changes().Idems)+len(b.Changes().Events) > 0 {
+		if c := b.Changes(); len(c.Verifications)+len(c.Subjects)+len(c.Counters)+len(c.Idems)+len(c.Events) > 0 {
 			return nil, fmt.Errorf("an operation that failed left changes: %w", err)
 		}
 		return nil, err

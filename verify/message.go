@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"net/netip"
 	"time"
@@ -53,7 +52,7 @@ func (s *Service) SendMessage(ctx context.Context, r MessageRequest) (Started, e
 	began := time.Now()
 	v := &Verification{
 		ID: o.id, App: o.App, Subject: s.keys.Subject(o.App, o.To), To: o.To, Usage: o.Usage, Locale: o.Locale, Channel: o.Channel,
-		Status: StatusPending, Test: o.test, Network: s.network(o.ClientIP), Salt: o.salt, KeyID: s.keys.CurrentID(),
+		Status: StatusPending, Test: o.test, Network: o.network, Salt: o.salt, KeyID: s.keys.CurrentID(),
 		Generation: 1, MaxSends: 1, Supplied: true,
 	}
 	if v.Sealed, err = s.keys.seal(v, o.payload); err != nil {
@@ -90,19 +89,9 @@ func (s *Service) admitMessage(r MessageRequest) (*order, error) {
 	if _, given := payload["locale"]; !given {
 		payload["locale"] = r.Locale
 	}
-	o, err := s.admitOrder(&order{payload: payload, noClientIP: r.NoClientIP, StartRequest: StartRequest{
+	return s.admitOrder(&order{payload: payload, noClientIP: r.NoClientIP, StartRequest: StartRequest{
 		App: r.App, To: r.To, Usage: r.Usage, Locale: r.Locale, ClientIP: r.ClientIP, Idem: r.Idem,
 	}})
-	if err != nil {
-		return nil, err
-	}
-	if o.id, err = newID(s.now(), s.random); err == nil {
-		_, err = io.ReadFull(s.random, o.salt[:])
-	}
-	if err != nil {
-		return nil, fmt.Errorf("verify: draw an id: %w", err)
-	}
-	return o, nil
 }
 
 // payloadSize is about how many bytes the values have.

@@ -196,7 +196,7 @@ func (s *Service) claim(now time.Time, sub *Subject, v *Verification, send *Send
 	case send.parked():
 		return s.claimParked(now, sub, v, send, d)
 	case send.Status == connector.StatusSending:
-		if _, mine := s.flight.sends.Load(send.ID); mine {
+		if s.flight.making(send.ID) {
 			// The clock jumped: this process is still at it.
 			s.lease(send, now)
 			return t

@@ -207,7 +207,7 @@ func (s *Service) heard(d *Decision, v *Verification, sub *Subject, send *Send, 
 	// Nothing went out: the number is not charged. But what was guessed at is not
 	// free: who makes texts fail would have guesses without end.
 	if charged && !send.charged() && v.Checks == 0 {
-		d.Refunds = append(d.Refunds, refunds(s.chargesFrom(v.App, v.To, MAC{}), send.CreatedAt)...)
+		d.Refunds = append(d.Refunds, refunds(s.charges(v.App, v.To, MAC{}), send.CreatedAt)...)
 	}
 	d.Set = append(d.Set, s.optOut(send, v, now)...)
 	return true

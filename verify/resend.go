@@ -65,7 +65,7 @@ func (s *Service) decideResend(r *ResendRequest, now time.Time, sub *Subject, v 
 	if r.ClientIP.IsValid() {
 		network = s.network(r.ClientIP)
 	}
-	return s.sendAgain(sub, v, now, outcomeResend, s.waysOf(v), s.chargesFrom(v.App, v.To, network))
+	return s.sendAgain(sub, v, now, outcomeResend, s.waysOf(v), s.charges(v.App, v.To, network))
 }
 
 // sendAgain adds a send to a pending verification. One that still waits to be

@@ -7,18 +7,22 @@ import (
 
 // The batch's readers: from what it has, else from the store, once.
 
+// subject returns a copy, without what has expired.
 func (b *Batch) subject(k SubjectKey) (*Subject, error) {
-	if e, ok := b.subjects[k]; ok {
-		return e.row, nil
+	e, ok := b.subjects[k]
+	if !ok {
+		s, err := b.rows.Subject(k)
+		if err != nil {
+			return nil, storeError(err)
+		}
+		e.row = s
+		b.subjects[k] = e
 	}
-	s, err := b.rows.Subject(k)
-	if err != nil {
-		return nil, storeError(err)
+	if e.row == nil {
+		return &Subject{Key: k}, nil
 	}
-	if s == nil {
-		s = &Subject{Key: k}
-	}
-	b.subjects[k] = entry[*Subject]{row: s}
+	s := e.row.copy()
+	s.drop(b.now)
 	return s, nil
 }
 

@@ -32,12 +32,8 @@ type report struct {
 
 // dispatch sends and waits for the outcome, up to SendTimeout or until the
 // caller hangs up. The send goes on without them.
-func (s *Service) dispatch(ctx context.Context, st Started, j *job, later Later) (got Started, err error) {
-	told := make(chan struct{})
-	h := &handover{st: st, answer: func(st Started, e error) {
-		got, err = st, e
-		close(told)
-	}}
+func (s *Service) dispatch(ctx context.Context, st Started, j *job, later Later) (Started, error) {
+	h := &handover{st: st, told: make(chan struct{})}
 	s.flight.group.Add(1) // the call that we are in keeps the group above zero
 	go func() {
 		defer s.flight.leave()
@@ -45,21 +41,21 @@ func (s *Service) dispatch(ctx context.Context, st Started, j *job, later Later)
 	}()
 	rest := time.Until(j.patience)
 	if later != nil && rest > answerSoon {
-		if waitFor(ctx, told, answerSoon) {
+		if waitFor(ctx, h.told, answerSoon) {
 			rest -= answerSoon
 			if answer := later(); answer != nil {
 				if !h.pass(answer, rest) {
-					<-told
-					answer(got, err)
+					<-h.told
+					answer(h.got, h.err)
 				}
 				return Started{}, ErrLater
 			}
 		}
 	}
-	waitFor(ctx, told, rest)
+	waitFor(ctx, h.told, rest)
 	h.tell(h.unknown())
-	<-told
-	return got, err
+	<-h.told
+	return h.got, h.err
 }
 
 // waitFor reports whether d went by with neither done nor the end of ctx.
@@ -83,7 +79,7 @@ func (s *Service) carry(ctx context.Context, j *job) recorded {
 	var tried []string
 	for try := 0; ; try++ {
 		id := j.send.ID
-		s.flight.sends.Store(id, nil)
+		s.flight.begin(id)
 		r := s.turn(ctx, j, try > 0)
 		if r.err == nil {
 			r = s.post(ctx, j)
@@ -99,7 +95,7 @@ func (s *Service) carry(ctx context.Context, j *job) recorded {
 			p = plan{park: firstPark} // there is no time left, or no process
 		}
 		rec := s.record(ctx, j, r, p)
-		s.flight.sends.Delete(id)
+		s.flight.end(id)
 		if rec.next == nil {
 			return rec
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/sixdigit/sixdigit/connector"
@@ -83,7 +84,8 @@ type CheckRequest struct {
 	Idem    *Idem
 }
 
-// Checked is what Check comes to. Only Valid is proof.
+// Checked is what Check comes to. Only Valid is proof. The verification must not
+// be changed.
 type Checked struct {
 	Valid        bool
 	Counted      bool // the code was compared, which used up a try
@@ -134,7 +136,9 @@ type Service struct {
 	flight      flight
 	looks       looks
 	stuck       stuckRows
-	events      *outbox // nil where no app wants any
+	events      *outbox  // nil where no app wants any
+	tariffs     sync.Map // of *tariff by app
+	everything  MAC      // the place of limits that count all
 
 	now    func() time.Time // for ids, test numbers and Get; decisions have the store's time
 	random io.Reader
@@ -146,7 +150,7 @@ func New(opts Options) (*Service, error) {
 		store: opts.Store, keys: opts.Keys,
 		policy: opts.Policy, countries: map[string]bool{},
 		callbackURL: opts.CallbackURL, observer: opts.Observer, log: opts.Log,
-		flight: flight{closing: make(chan struct{})},
+		flight: flight{closing: make(chan struct{}), sends: map[string]struct{}{}},
 		now:    time.Now, random: rand.Reader,
 	}
 	if s.observer == nil {
@@ -165,6 +169,7 @@ func New(opts Options) (*Service, error) {
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("verify: %w", errors.Join(errs...))
 	}
+	s.everything = s.keys.current.place("")
 	if s.events = newOutbox(opts.Store, opts.Keys, opts.Policy.Apps, opts.Events); s.events != nil {
 		s.store = s.events
 	}

@@ -167,7 +167,7 @@ func TestOutcomeSurvivesAStumblingStore(t *testing.T) {
 				if tc.want == connector.StatusSending && !strings.Contains(b.logs.String(), "send outcome not recorded") {
 					t.Errorf("the operator was not told: %s", b.logs)
 				}
-				for _, c := range b.charges(testApp, request(t).To, testIP) { // given back once, however often it was tried
+				for _, c := range b.charges(testApp, request(t).To, b.network(testIP)) { // given back once, however often it was tried
 					if count := b.store.counter(c.Key) & 0xffffffff; tc.want == connector.StatusRejected && count != 0 {
 						t.Errorf("the limit counts %d, want 0", count)
 					}

@@ -2,8 +2,6 @@ package verify
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -51,12 +49,6 @@ func (s *Service) Start(ctx context.Context, r StartRequest) (Started, error) {
 	if err != nil {
 		return Started{}, err
 	}
-	if o.id, err = newID(s.now(), s.random); err == nil {
-		_, err = io.ReadFull(s.random, o.salt[:])
-	}
-	if err != nil {
-		return Started{}, fmt.Errorf("verify: draw an id: %w", err)
-	}
 	began := time.Now()
 	subject := s.keys.Subject(o.App, o.To)
 	session := s.keys.session(o.App, o.Session, o.Usage)
@@ -90,7 +82,7 @@ func (s *Service) decideStart(o *order, session MAC, now time.Time, sub *Subject
 	v = &Verification{
 		ID: o.id, App: o.App, Subject: sub.Key, To: o.To, Usage: o.Usage, Locale: o.Locale, Channel: o.Channel,
 		Status: StatusPending, Test: o.test, Domain: o.Domain, Session: session,
-		Network: s.network(o.ClientIP),
+		Network: o.network,
 		Salt:    o.salt, KeyID: s.keys.CurrentID(), Generation: 1, CodeLength: o.length,
 		MaxChecks: s.policy.MaxChecks, MaxSends: s.policy.MaxSends,
 		CreatedAt: now, ExpiresAt: now.Add(s.policy.Life), Metadata: o.Metadata,
@@ -115,7 +107,7 @@ func (s *Service) decideJoin(o *order, now time.Time, sub *Subject, v *Verificat
 // as the send may be under way.
 func (s *Service) decided(sub *Subject, v *Verification, b begun, charges []Charge) Decision {
 	if !v.Test {
-		charges = append(charges, s.optOutGuard(b.send.Connector, v.To)) // chargesFrom has left it room; another run writes it anew
+		charges = append(charges, s.optOutGuard(b.send.Connector, v.To)) // charges has left it room; another run writes it anew
 	}
 	return Decision{
 		Result: &b, Verification: v, Subject: sub, Charges: charges,

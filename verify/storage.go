@@ -122,22 +122,23 @@ func plain(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 // Clone returns a copy that shares nothing with v, its times in UTC and whole
 // microseconds, as every store can keep them. A nil v has a nil copy.
 func (v *Verification) Clone() *Verification {
+	c := v.copy()
+	c.plain()
+	return c
+}
+
+// copy is Clone for what has been plain before.
+func (v *Verification) copy() *Verification {
 	if v == nil {
 		return nil
 	}
 	c := *v
-	c.CreatedAt, c.ExpiresAt, c.ResendAfter, c.EndedAt = plain(v.CreatedAt), plain(v.ExpiresAt), plain(v.ResendAfter), plain(v.EndedAt)
 	c.Metadata = maps.Clone(v.Metadata)
 	c.Sealed = slices.Clone(v.Sealed)
 	c.Sends = slices.Clone(v.Sends)
 	for i := range c.Sends {
 		s := &c.Sends[i]
-		s.CreatedAt, s.UpdatedAt, s.LeaseUntil = plain(s.CreatedAt), plain(s.UpdatedAt), plain(s.LeaseUntil)
-		s.NextAt, s.PostedAt, s.LookedAt = plain(s.NextAt), plain(s.PostedAt), plain(s.LookedAt)
 		s.History = slices.Clone(s.History)
-		for n := range s.History {
-			s.History[n].At = plain(s.History[n].At)
-		}
 		if s.Error != nil {
 			fault := *s.Error
 			s.Error = &fault
@@ -146,24 +147,52 @@ func (v *Verification) Clone() *Verification {
 	return &c
 }
 
+func (v *Verification) plain() {
+	if v == nil {
+		return
+	}
+	for _, t := range [...]*time.Time{&v.CreatedAt, &v.ExpiresAt, &v.ResendAfter, &v.EndedAt} {
+		*t = plain(*t)
+	}
+	for i := range v.Sends {
+		s := &v.Sends[i]
+		for _, t := range [...]*time.Time{&s.CreatedAt, &s.UpdatedAt, &s.LeaseUntil, &s.NextAt, &s.PostedAt, &s.LookedAt} {
+			*t = plain(*t)
+		}
+		for n := range s.History {
+			s.History[n].At = plain(s.History[n].At)
+		}
+	}
+}
+
 // Clone returns a copy that shares nothing with s, its times as a
 // Verification's copy has them.
 func (s *Subject) Clone() *Subject {
+	c := s.copy()
+	c.plain()
+	return c
+}
+
+// copy is Clone for what has been plain before.
+func (s *Subject) copy() *Subject {
 	c := *s
-	c.FailedAt, c.BlockedUntil = plain(s.FailedAt), plain(s.BlockedUntil)
 	c.Pending = slices.Clone(s.Pending)
-	for i := range c.Pending {
-		c.Pending[i].ExpiresAt = plain(c.Pending[i].ExpiresAt)
-	}
 	c.Taken = slices.Clone(s.Taken)
-	for i := range c.Taken {
-		c.Taken[i].At = plain(c.Taken[i].At)
-	}
 	c.Held = slices.Clone(s.Held)
-	for i := range c.Held {
-		c.Held[i].Until = plain(c.Held[i].Until)
-	}
 	return &c
+}
+
+func (s *Subject) plain() {
+	s.FailedAt, s.BlockedUntil = plain(s.FailedAt), plain(s.BlockedUntil)
+	for i := range s.Pending {
+		s.Pending[i].ExpiresAt = plain(s.Pending[i].ExpiresAt)
+	}
+	for i := range s.Taken {
+		s.Taken[i].At = plain(s.Taken[i].At)
+	}
+	for i := range s.Held {
+		s.Held[i].Until = plain(s.Held[i].Until)
+	}
 }
 
 func (i IdemState) plain() IdemState {

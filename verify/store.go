@@ -64,7 +64,8 @@ type Op struct {
 type Decision struct {
 	// Result is what Do returns.
 	Result any
-	// Verification and Subject are written when they are not nil.
+	// Verification and Subject are written when they are not nil. What is written
+	// is the store's from then on: others may read it, and nobody changes it.
 	Verification *Verification
 	Subject      *Subject
 	// Former is the verification that was handed to Decide, where Verification

@@ -27,9 +27,10 @@ type call struct {
 // answer is what came back.
 type answer struct {
 	status int
-	header http.Header
+	header http.Header // nil where nobody asks for it: of a 2xx
 	body   []byte
-	err    error // why body is not whole, or nil
+	err    error   // why body is not whole, or nil
+	buffer *[]byte // what body stands in, where it can be used again
 }
 
 // exchange makes the request and reads its answer, whatever its status. Its

@@ -97,7 +97,7 @@ func TestRequest(t *testing.T) {
 		{url: c.messages, form: []byte("To=%2B14155550123&Body=x")},
 		{url: c.resource("Messages.json", "PageSize=1000&To=%2B1415")},
 	} {
-		text := string(request(r, c.auth.Reveal()))
+		text := string(appendRequest(nil, r, c.auth.Reveal()))
 		wire := bufio.NewReader(strings.NewReader(text))
 		got := nettest.ReadRequest(wire)
 		if got == nil || wire.Buffered() != 0 {

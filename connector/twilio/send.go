@@ -22,7 +22,15 @@ func (c *Client) Send(ctx context.Context, m connector.Message) (connector.Recei
 	// While Twilio takes its time, what stands on this stack is there once for
 	// each send: so little does (docs/adr/0013).
 	a, e := c.exchange(ctx, c.creation(&m))
+	defer c.done(&a)
 	return c.created(&a, e)
+}
+
+// done gives back what the answer stands in.
+func (c *Client) done(a *answer) {
+	if a.buffer != nil {
+		c.wire.release(a.buffer)
+	}
 }
 
 // creation is the call that makes a message.

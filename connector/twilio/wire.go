@@ -32,6 +32,7 @@ type wire struct {
 	dialer  net.Dialer
 	tls     *tls.Config // nil speaks plain HTTP
 	readers sync.Pool   // of *bufio.Reader, for answers that have begun
+	buffers sync.Pool   // of *[]byte
 
 	mu     sync.Mutex
 	idle   []*wireConn // the one that was used last is at the end, and is next
@@ -59,6 +60,7 @@ func newWire(base *url.URL, connections int) *wire {
 		}
 	}
 	w.readers.New = func() any { return bufio.NewReader(nil) }
+	w.buffers.New = newBuffer
 	return w
 }
 

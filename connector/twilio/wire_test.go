@@ -58,6 +58,7 @@ func TestAnswers(t *testing.T) {
 		fail error // what errors.Is finds; errElse for any
 	}{
 		"length":                    {text: head + length + "\r\n" + message, kept: true},
+		"a long body":               {text: head + "Content-Length: 30000\r\n\r\n" + message + strings.Repeat(" ", 30000-len(message)), kept: true},
 		"chunks":                    {text: head + chunked, kept: true},
 		"until the close":           {text: "HTTP/1.1 201 Created\r\n\r\n" + message},
 		"HTTP/1.0":                  {text: "HTTP/1.0 201 Created\r\n" + length + "\r\n" + message},

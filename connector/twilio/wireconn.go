@@ -97,11 +97,11 @@ func (c *wireConn) close() {
 	_ = c.talk.Close()
 }
 
-// answerReader is what an answer is read from: its first byte, which was
-// waited for, then the connection, up to a bound.
+// answerReader is what an answer is read from: what has been read of it, then the
+// connection, up to a bound.
 type answerReader struct {
 	conn  *wireConn
-	begun bool
+	begun []byte
 	left  int
 }
 
@@ -115,9 +115,9 @@ func (r *answerReader) Read(p []byte) (int, error) {
 	}
 	var n int
 	var err error
-	if !r.begun && len(p) > 0 {
-		r.begun = true
-		n = copy(p, r.conn.first[:])
+	if len(r.begun) > 0 {
+		n = copy(p, r.begun)
+		r.begun = r.begun[n:]
 	} else {
 		n, err = r.conn.talk.Read(p)
 	}

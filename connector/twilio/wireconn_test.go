@@ -78,7 +78,7 @@ func TestNotOneByte(t *testing.T) {
 		c := &wireConn{Conn: &brokenConn{client, written, &writes}}
 		c.talk = c
 		var a answer
-		err := w.talk(t.Context(), c, &question{text: []byte("POST")}, &a)
+		err := w.talk(t.Context(), c, &question{text: &[]byte{'P'}}, &a)
 		if e := unheard(t.Context(), c, err, false); e == nil || (e.Outcome == notProcessed) != want {
 			t.Errorf("%d bytes written: %v", written, e)
 		}

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/sixdigit/sixdigit/connector"
@@ -18,7 +20,7 @@ var errInterim = errors.New("too many interim answers")
 
 // question is one request as it is written.
 type question struct {
-	text       []byte // nil once it is written and not to be written again
+	text       *[]byte // nil once it is written and not to be written again
 	repeatable bool
 	limit      int // bytes of answer that are read
 }
@@ -28,7 +30,8 @@ type question struct {
 // out to be dead it goes on to a new one, once, if no byte was written or the
 // call may be repeated.
 func (w *wire) exchange(ctx context.Context, r *call, auth string) (a answer, e *connector.Error) {
-	q := &question{text: request(r, auth), repeatable: r.form == nil, limit: r.limit}
+	q := &question{text: w.buffer(), repeatable: r.form == nil, limit: r.limit}
+	*q.text = appendRequest(*q.text, r, auth)
 	var err error
 	c := w.kept()
 	if c != nil {
@@ -56,8 +59,8 @@ func unheard(ctx context.Context, c *wireConn, err error, repeatable bool) *conn
 func (w *wire) talk(ctx context.Context, c *wireConn, q *question, a *answer) error {
 	c.wrote, c.heard = false, false
 	stop := context.AfterFunc(ctx, c.abort)
-	err := c.ask(ctx, q)
 	clean := false
+	err := w.ask(ctx, c, q)
 	if err == nil {
 		clean, err = w.read(ctx, c, q.limit, a)
 	}
@@ -72,15 +75,16 @@ func (w *wire) talk(ctx context.Context, c *wireConn, q *question, a *answer) er
 // ask writes the request and waits for the first byte of its answer. That is
 // where the time passes: nobody has a buffer yet, and no goroutine but this one
 // waits.
-func (c *wireConn) ask(ctx context.Context, q *question) error {
+func (w *wire) ask(ctx context.Context, c *wireConn, q *question) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, err := c.talk.Write(q.text); err != nil {
+	if _, err := c.talk.Write(*q.text); err != nil {
 		return err
 	}
 	if !q.repeatable {
-		q.text = nil // it is not needed while we wait
+		w.release(q.text) // it is not needed while we wait
+		q.text = nil
 	}
 	for n := 0; n == 0; {
 		var err error
@@ -95,7 +99,43 @@ func (c *wireConn) ask(ctx context.Context, q *question) error {
 // read reads an answer whose first byte has been read. clean says that nothing
 // speaks against another request on the connection.
 func (w *wire) read(ctx context.Context, c *wireConn, limit int, a *answer) (clean bool, err error) {
-	source := &answerReader{conn: c, left: maxAnswer}
+	a.buffer = w.buffer()
+	begun := append(*a.buffer, c.first[0])
+	n, _ := c.talk.Read(begun[1:cap(begun)]) // an error comes again
+	begun = begun[:1+n]
+	if h, ok := plainHead(begun); ok && h.length <= limit {
+		a.status = h.status
+		a.body, a.err = c.body(begun, h)
+		clean = len(begun) <= h.size+h.length
+	} else if clean, err = w.readAny(c, begun, limit, a); err != nil {
+		return false, err
+	}
+	if a.err != nil && ctx.Err() != nil {
+		a.err = ctx.Err()
+	}
+	return clean && a.err == nil, nil
+}
+
+// body reads what is missing of a body. What has begun is the head and what came
+// with it.
+func (c *wireConn) body(begun []byte, h head) ([]byte, error) {
+	have, all := len(begun), h.size+h.length
+	if have < all {
+		begun = slices.Grow(begun, all-have)
+		n, err := io.ReadFull(c.talk, begun[have:all])
+		if have += n; err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return begun[h.size:have], plain(err)
+		}
+	}
+	return begun[h.size:all], nil
+}
+
+// readAny reads whatever answer HTTP/1.1 has, as net/http does.
+func (w *wire) readAny(c *wireConn, begun []byte, limit int, a *answer) (clean bool, err error) {
+	source := &answerReader{conn: c, begun: begun, left: maxAnswer}
 	r := w.readers.Get().(*bufio.Reader)
 	r.Reset(source)
 	defer func() {
@@ -112,10 +152,7 @@ func (w *wire) read(ctx context.Context, c *wireConn, limit int, a *answer) (cle
 	}
 	source.left = math.MaxInt // readAnswer has a bound of its own
 	a.body, a.err = readAnswer(resp, limit)
-	if a.err != nil && ctx.Err() != nil {
-		a.err = ctx.Err()
-	}
-	return a.err == nil && !resp.Close && r.Buffered() == 0, nil
+	return !resp.Close && r.Buffered() == 0 && len(source.begun) == 0, nil
 }
 
 // readHead reads up to the body of the answer that counts.
@@ -129,18 +166,15 @@ func readHead(r *bufio.Reader) (*http.Response, error) {
 	return nil, errInterim
 }
 
-// request writes out a request. What it is made of holds no white space and no
-// control characters: baseURL and resource see to the URL, base64 to auth.
-func request(r *call, auth string) []byte {
-	const fixed = 220 // what is not counted below, and some more
-	uri := r.url.RequestURI()
-	b := make([]byte, 0, fixed+len(uri)+len(r.url.Host)+len(auth)+len(r.form))
+// appendRequest writes out a request. What it is made of holds no white space and
+// no control characters: baseURL and resource see to the URL, base64 to auth.
+func appendRequest(b []byte, r *call, auth string) []byte {
 	if r.form == nil {
 		b = append(b, "GET "...)
 	} else {
 		b = append(b, "POST "...)
 	}
-	b = append(b, uri...)
+	b = append(b, r.url.RequestURI()...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, r.url.Host...)
 	b = append(b, "\r\nUser-Agent: sixdigit\r\nAccept: application/json\r\nAuthorization: "...)
