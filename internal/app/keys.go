@@ -106,7 +106,7 @@ func ClearLimits(ctx context.Context, c Config, getenv func(string) string, app 
 	if err != nil {
 		return err
 	}
-	store, err := p.openStore(ctx, nil)
+	store, err := p.openStore(ctx, nil, nil)
 	if err != nil {
 		return err
 	}

@@ -102,7 +102,7 @@ func newService(ctx context.Context, c Config, getenv func(string) string, log *
 	if err != nil {
 		return nil, err
 	}
-	if s.store, err = s.place.openStore(ctx, s.metrics.batch); err != nil {
+	if s.store, err = s.place.openStore(ctx, s.metrics.batch, log); err != nil {
 		return nil, err
 	}
 	if s.keys, err = s.place.openKeys(ctx); err != nil {

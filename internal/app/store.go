@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -120,7 +121,7 @@ type keyStore interface {
 }
 
 // openStore opens the store. This and openKeys are the map of stores.
-func (p place) openStore(ctx context.Context, observe func(batchSize int, took time.Duration)) (store, error) {
+func (p place) openStore(ctx context.Context, observe func(batchSize int, took time.Duration), log *slog.Logger) (store, error) {
 	switch {
 	case p.shared():
 		s, err := postgres.Open(ctx, postgres.Options{URL: p.url, Observe: observe})
@@ -129,7 +130,7 @@ func (p place) openStore(ctx context.Context, observe func(batchSize int, took t
 		}
 		return s, nil
 	default:
-		s, err := sqlite.Open(ctx, sqlite.Options{Path: p.file, Observe: observe})
+		s, err := sqlite.Open(ctx, sqlite.Options{Path: p.file, Observe: observe, Log: log})
 		if err != nil {
 			return nil, err
 		}

@@ -109,7 +109,16 @@ func alone(ctx context.Context, path string, work func(tx *sql.Conn) error) erro
 	if err := settle(path); err != nil {
 		return err
 	}
-	return exclusively(ctx, path, work)
+	return exclusively(ctx, path, func(tx *sql.Conn) error {
+		var logged bool
+		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM redo)`).Scan(&logged); err != nil {
+			return unavailable("look at the redo log", err)
+		}
+		if logged { // somebody came and was killed in between
+			return ErrInUse
+		}
+		return work(tx)
+	})
 }
 
 // exclusively takes the lock that every connection to a database in WAL mode
@@ -197,7 +206,7 @@ func (h *handover) read(ctx context.Context, tx *sql.Conn, query string, add fun
 }
 
 func (h *handover) verifications(ctx context.Context, tx *sql.Conn) error {
-	return h.read(ctx, tx, `SELECT id, number, ended, due, data FROM verifications ORDER BY seq`, func(scan func(...any) error) error {
+	return h.read(ctx, tx, `SELECT id, number, ended_at, due, data FROM verifications ORDER BY seq`, func(scan func(...any) error) error {
 		var v transfer.Verification
 		err := scan(&v.ID, &v.Number, &v.Ended, &v.Due, &v.Data)
 		v.Data = notNil(v.Data) // an empty one is read as nil
@@ -207,7 +216,7 @@ func (h *handover) verifications(ctx context.Context, tx *sql.Conn) error {
 }
 
 func (h *handover) subjects(ctx context.Context, tx *sql.Conn) error {
-	return h.read(ctx, tx, `SELECT key, quiet, failed, data FROM subjects`, func(scan func(...any) error) error {
+	return h.read(ctx, tx, `SELECT key, quiet_from, failed, data FROM subjects`, func(scan func(...any) error) error {
 		var s transfer.Subject
 		err := scan(&s.Key, &s.Quiet, &s.Failed, &s.Data)
 		s.Data = notNil(s.Data)
@@ -217,7 +226,7 @@ func (h *handover) subjects(ctx context.Context, tx *sql.Conn) error {
 }
 
 func (h *handover) counters(ctx context.Context, tx *sql.Conn) error {
-	return h.read(ctx, tx, `SELECT place, expires, data FROM counters`, func(scan func(...any) error) error {
+	return h.read(ctx, tx, `SELECT place, expires_at, data FROM counters`, func(scan func(...any) error) error {
 		var c transfer.Counters
 		err := scan(&c.Place, &c.Expires, &c.Data)
 		c.Data = notNil(c.Data)
@@ -227,7 +236,7 @@ func (h *handover) counters(ctx context.Context, tx *sql.Conn) error {
 }
 
 func (h *handover) idems(ctx context.Context, tx *sql.Conn) error {
-	return h.read(ctx, tx, `SELECT key, expires, data FROM idems`, func(scan func(...any) error) error {
+	return h.read(ctx, tx, `SELECT key, expires_at, data FROM idems`, func(scan func(...any) error) error {
 		var i transfer.Idem
 		err := scan(&i.Key, &i.Expires, &i.Data)
 		i.Data = notNil(i.Data)
@@ -254,10 +263,10 @@ type filler struct {
 
 func (w *filler) prepare(ctx context.Context) error {
 	for to, query := range map[**sql.Stmt]string{
-		&w.verification: `INSERT INTO verifications (id, number, created, ended, due, data) VALUES (?, ?, ?, ?, ?, ?)`,
-		&w.subject:      `INSERT INTO subjects (key, quiet, failed, data) VALUES (?, ?, ?, ?)`,
-		&w.counters:     `INSERT INTO counters (place, expires, data) VALUES (?, ?, ?)`,
-		&w.idem:         `INSERT INTO idems (key, expires, data) VALUES (?, ?, ?)`,
+		&w.verification: `INSERT INTO verifications (id, number, created, ended_at, due, data) VALUES (?, ?, ?, ?, ?, ?)`,
+		&w.subject:      `INSERT INTO subjects (key, quiet_from, failed, data) VALUES (?, ?, ?, ?)`,
+		&w.counters:     `INSERT INTO counters (place, expires_at, data) VALUES (?, ?, ?)`,
+		&w.idem:         `INSERT INTO idems (key, expires_at, data) VALUES (?, ?, ?)`,
 		&w.apiKey:       `INSERT INTO api_keys (` + keyColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		&w.service:      `INSERT INTO services (sid, app, created, data) VALUES (?, ?, ?, ?)`,
 		&w.event:        insertEvent,

@@ -49,7 +49,7 @@ func TestCountersOfTheVersionBefore(t *testing.T) {
 	for name, place := range places {
 		var data []byte
 		var expires int64
-		if err := s.pool.QueryRow(`SELECT data, expires FROM counters WHERE place = ?`, int64(key(place, 1).Place())).Scan(&data, &expires); err != nil {
+		if err := s.pool.QueryRow(`SELECT data, expires_at FROM counters WHERE place = ?`, int64(key(place, 1).Place())).Scan(&data, &expires); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}

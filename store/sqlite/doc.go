@@ -11,8 +11,8 @@
 //
 // One connection writes. It takes everything that waits as one transaction
 // (package commit), so that the disk's sync is paid once for many operations,
-// and what Do has returned survives a kill and a power cut. Readers never wait
-// for the writer (WAL). The redo log (redo.go, docs/adr/0024) makes a transaction a
+// and what Do has returned survives a kill and a power cut. Readers do not wait
+// for the writer (WAL), unless another process has written what only it can find. The redo log (redo.go, docs/adr/0024) makes a transaction a
 // page or two instead of one for each row.
 //
 // Other processes may open the same file, as the command line does while the

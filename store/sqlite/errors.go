@@ -34,3 +34,15 @@ func isBusy(err error) bool { return code(err) == codes.SQLITE_BUSY }
 // isConstraint reports whether a statement failed on what it said. It then
 // changed nothing, and its transaction goes on.
 func isConstraint(err error) bool { return code(err) == codes.SQLITE_CONSTRAINT }
+
+// isRefused reports whether a statement failed on the row that it would have
+// written or the pages that it would have gone to. Its transaction goes on; that
+// of a disk that is full or fails does not.
+func isRefused(err error) bool {
+	switch code(err) {
+	case codes.SQLITE_CORRUPT, codes.SQLITE_CONSTRAINT, codes.SQLITE_MISMATCH, codes.SQLITE_TOOBIG:
+		return true
+	default:
+		return errors.Is(err, errRedo)
+	}
+}

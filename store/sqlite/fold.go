@@ -5,93 +5,125 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"modernc.org/sqlite"
+
+	"github.com/sixdigit/sixdigit/store/commit"
 )
 
 // How much of the redo log is brought to the tables, and when. Each transaction
 // brings twice as many rows as it adds, while there are any: so the old generation
 // is there before the young one is full.
 const (
-	// fullGeneration is how many rows make a generation full: 10 MB, half a second
-	// of starts. The more there are, the more of them share a page and the more have
+	// A generation is full with so many rows, half a second of starts, or so many
+	// bytes. The more there are, the more of them share a page, and the more have
 	// changed again before they are written.
-	fullGeneration = 16384
+	fullRows = 16384
+	fullSize = 8 << 20
 	// leastBite and foldBite are how many rows a transaction brings at least, and
-	// where it was asked to: some milliseconds.
+	// where it was asked to; cutBite is how many bytes of the log it deletes: some
+	// milliseconds of each.
 	leastBite = 64
 	foldBite  = 512
+	cutBite   = 512 << 10
 	// foldEvery is how often a generation is brought to the tables that is not full.
 	foldEvery = time.Second
+	// mostLogged bounds the rows that their tables refuse, or are too slow for.
+	mostLogged = 64 << 20
 )
 
-// logged returns the newest version of a row that is not in its table.
-func (w *writer) logged(k rowKey) (row, bool) {
-	if w.tx.recovered {
-		return row{}, false
-	}
-	return w.redo.find(k)
-}
-
-// fold brings rows of the old generation to their tables. Behind the last it
-// deletes them from the log.
+// fold brings rows of the old generation to their tables, and deletes what is done
+// from the log.
 func (w *writer) fold(rows int) error {
-	if w.tx.recovered {
-		return nil
+	r := w.redo
+	if len(r.young.rows) >= w.full || r.young.size >= fullSize {
+		r.turn()
 	}
-	if len(w.redo.young.rows) >= w.full {
-		w.redo.turn()
+	if old := r.old; old != nil {
+		if err := w.foldFrom(old, rows); err != nil {
+			return err
+		}
+		w.tx.folded = w.tx.table == tables && len(w.tx.refused) == 0
 	}
-	old := w.redo.old
-	if old == nil {
-		return nil
-	}
-	table, next, err := w.foldFrom(old, w.redo.young, w.tx.table, w.tx.next, rows)
-	if err != nil {
-		return err
-	}
-	w.tx.table, w.tx.next = table, next
-	if table < tables {
-		return nil
-	}
-	w.tx.folded = true
-	return w.stmts.trim.exec(old.last)
+	return w.cut(cutBite)
 }
 
-// foldFrom brings so many rows of a generation to their tables, but for those of
-// which another one has a newer version, and returns how far it came.
-func (w *writer) foldFrom(g, newer *generation, table, next, rows int) (int, int, error) {
-	for ; table < tables; table, next = table+1, 0 {
-		for ; next < len(g.order[table]); next++ {
+// cut deletes values from the log that are no longer needed, of about so many
+// bytes.
+func (w *writer) cut(size int) error {
+	done, t := w.redo.cut, &w.tx
+	if t.cut == len(done) {
+		return nil
+	}
+	for ; t.cut < len(done) && size > 0; t.cut++ {
+		size -= done[t.cut].size
+	}
+	return w.stmts.cut.exec(done[t.cut-1].seq)
+}
+
+// foldFrom brings so many rows to their tables, but for those of which there is a
+// newer version. A row that its table refuses, as one does that is damaged, stays
+// in the log: what was promised for others goes on.
+func (w *writer) foldFrom(g *generation, rows int) error {
+	t := &w.tx
+	for ; t.table < tables; t.table, t.next = t.table+1, 0 {
+		if t.next == 0 {
+			g.sort(t.table)
+		}
+		for ; t.next < len(g.order[t.table]); t.next++ {
 			if rows--; rows < 0 {
-				return table, next, nil
+				return nil
 			}
-			k := g.order[table][next]
-			if newer != nil {
-				if _, ok := newer.rows[k]; ok {
-					continue
-				}
-			}
-			r, ok := g.find(k)
-			if !ok { // purged
+			k := g.order[t.table][t.next]
+			if _, newer := w.redo.young.rows[k]; newer {
 				continue
 			}
-			if err := w.stmts.save(r); err != nil {
-				return table, next, err
+			r, _ := g.find(k)
+			switch err := w.stmts.save(r); {
+			case err == nil:
+			case isRefused(err):
+				if len(t.refused) == 0 {
+					w.log.Error("a table refuses a row, which stays in the redo log; the database may be damaged", "table", t.table, "error", err.Error())
+				}
+				t.refused = append(t.refused, k)
+			default:
+				return err
 			}
 		}
 	}
-	return table, next, nil
+	return nil
 }
 
-// recover looks whether the log is what the writer knows of it. Where another
-// process has written, or one was killed, it brings all of it to the tables.
-func (w *writer) recover() error {
-	first, last, err := w.span()
-	if err != nil || first == w.redo.begins() && last == w.redo.ends() {
+// logAgain makes the rows that were refused part of the transaction's value, so
+// that the values in which they were can be deleted. It is tried with them again.
+func (w *writer) logAgain(add func(row)) {
+	old := w.redo.old
+	if old == nil || old.table < tables {
+		return
+	}
+	for _, k := range old.refused {
+		if _, newer := w.redo.young.rows[k]; newer || slices.ContainsFunc(w.tx.rows, func(l logged) bool { return l.key == k }) {
+			continue
+		}
+		if r, ok := old.find(k); ok {
+			add(r)
+		}
+	}
+	w.tx.refused = nil
+}
+
+// compare looks whether the log is what the writer knows of it. Where another
+// process has written, or one was killed, it is taken as it is.
+func (w *writer) compare() error {
+	row, err := w.stmts.span.row()
+	if err != nil {
 		return err
+	}
+	if len(row) == 2 && row[0] == any(w.redo.begins()) && row[1] == any(w.redo.ends()) {
+		return nil
 	}
 	g := newGeneration()
 	err = w.stmts.logged.each(func(row []driver.Value) error {
@@ -102,30 +134,17 @@ func (w *writer) recover() error {
 		}
 		value = slices.Clone(value)
 		rows, err := parse(value)
+		if err != nil {
+			return fmt.Errorf("seq %d: %w", seq, err)
+		}
 		g.add(seq, value, rows)
-		return err
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("read the redo log: %w", err)
+		return fmt.Errorf("read the table redo: %w", err)
 	}
-	g.sort()
-	if _, _, err := w.foldFrom(g, nil, 0, 0, len(g.rows)); err != nil {
-		return err
-	}
-	w.tx.recovered, w.tx.seen = true, last
-	return w.stmts.trim.exec(last)
-}
-
-func (w *writer) span() (first, last int64, err error) {
-	row, err := w.stmts.span.row()
-	if err != nil {
-		return 0, 0, err
-	}
-	if len(row) == 2 {
-		first, _ = row[0].(int64)
-		last, _ = row[1].(int64)
-	}
-	return first, last, nil
+	w.redo.adopt(g)
+	return nil
 }
 
 // publish lets readers see what the transaction has done, now that it is durable.
@@ -133,27 +152,23 @@ func (w *writer) publish() {
 	r, t := w.redo, &w.tx
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case t.recovered:
-		r.young, r.old = newGeneration(), nil
-	case t.folded:
-		r.spare, r.old = r.old.empty(), nil
-	case r.old != nil:
-		r.old.table, r.old.next = t.table, t.next
-	}
-	for _, k := range t.purged {
-		delete(r.young.rows, k)
-		if r.old != nil {
-			delete(r.old.rows, k)
-		}
-	}
 	if len(t.rows) > 0 {
 		r.young.add(t.seq, t.value, t.rows)
+		r.last = t.seq
 	}
-	r.last = max(r.last, t.seen, t.seq)
+	r.cut = r.cut[t.cut:]
+	switch old := r.old; {
+	case old == nil:
+	case t.folded:
+		r.cut = append(r.cut, old.stored...)
+		r.spare, r.old, r.ended = old.empty(), nil, r.ended+1
+	default:
+		old.table, old.next, old.refused = t.table, t.next, t.refused
+	}
 }
 
-// settle brings all rows to their tables that were committed before.
+// settle brings all rows to their tables that were committed before, but for those
+// that their table refuses.
 func (s *Store) settle(ctx context.Context) error {
 	if err := s.current(ctx); err != nil {
 		return err
@@ -186,21 +201,23 @@ func (s *Store) tidy(ctx context.Context) {
 	}
 }
 
-// settled brings what is in the log to the tables and closes the connection.
-// Nobody else writes.
-func (w *writer) settled() error {
-	if w.cache != nil {
-		w.cache.version = -1
-	}
-	w.redo = newRedo() // as if another process had left it behind
-	return errors.Join(w.run(nil, nil), w.close())
-}
-
-// settle is settled for a database that nobody has open.
-func settle(path string) error {
+// settle brings the log of a database to its tables that nobody has open.
+func settle(path string) (err error) {
 	connector, err := sqlite.NewConnector(writeDSN(path))
 	if err != nil {
 		return fmt.Errorf("sqlite: open %s: %w", path, err)
 	}
-	return newWriter(connector, time.Now).settled()
+	w := newWriter(connector, time.Now, slog.New(slog.DiscardHandler))
+	defer func() { err = errors.Join(err, w.close()) }()
+	for again := true; again; again = w.redo.begins() != 0 {
+		if err := w.run([]request{{fold: true}}, make([]commit.Result[any], 1)); err != nil {
+			return err
+		}
+		if old := w.redo.old; old != nil && len(old.refused) > 0 {
+			return unavailable("bring the redo log to the tables", errRefused)
+		}
+	}
+	return nil
 }
+
+var errRefused = errors.New("a table refuses a row of the redo log; the database may be damaged")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -28,6 +29,9 @@ type Options struct {
 	// Observe is told the size of each transaction and how long it took; nil is
 	// nobody. It must be quick.
 	Observe func(batchSize int, took time.Duration)
+	// Log is told when a table refuses a row that was promised to be kept; nil is
+	// nobody.
+	Log *slog.Logger
 }
 
 const (
@@ -44,6 +48,9 @@ const (
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	path, err := prepareFile(o.Path)
 	if err != nil {
@@ -62,7 +69,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	pool.SetMaxOpenConns(readers)
 	pool.SetMaxIdleConns(readers)
-	s := &Store{pool: pool, now: o.Now, writer: newWriter(connector, o.Now)}
+	s := &Store{pool: pool, now: o.Now, writer: newWriter(connector, o.Now, o.Log)}
 	s.redo = s.writer.redo
 	if err := s.writer.connect(ctx); err != nil {
 		return nil, errors.Join(unavailable("open "+path, err), pool.Close())
@@ -70,7 +77,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(unavailable("open "+path, err), s.writer.close(), pool.Close())
 	}
-	// Whatever was left behind in the redo log is brought to the tables.
+	// Whatever was left behind in the redo log is taken over.
 	if err := s.writer.run(nil, nil); err != nil {
 		return nil, errors.Join(err, s.writer.close(), pool.Close())
 	}

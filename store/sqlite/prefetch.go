@@ -63,7 +63,7 @@ func (p *wanted) wantSubject(w *writer, k verify.SubjectKey) {
 	if _, known := w.cache.subjects.get(k); known {
 		return
 	}
-	if _, logged := w.logged(keyOf(tableSubjects, k[:])); !logged {
+	if _, logged := w.redo.find(keyOf(tableSubjects, k[:])); !logged {
 		p.subjects = append(p.subjects, k)
 		w.cache.subjects.put(k, nil)
 	}
@@ -74,7 +74,7 @@ func (p *wanted) wantPlace(w *writer, place verify.Place) {
 		return
 	}
 	var key [8]byte
-	if _, logged := w.logged(keyOf(tableCounters, appendPlace(key[:0], place))); !logged {
+	if _, logged := w.redo.find(keyOf(tableCounters, appendPlace(key[:0], place))); !logged {
 		p.places = append(p.places, place)
 		w.cache.counters.put(place, nil)
 	}

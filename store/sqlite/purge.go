@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,6 +63,11 @@ func (s *Store) Purge(ctx context.Context, before time.Time, limit int) (int, er
 		}
 		done, _ := result.(bitten)
 		removed += done.removed
+		if done.skipped > 0 {
+			if err := s.settle(ctx); err != nil {
+				return removed, err
+			}
+		}
 		if done.looked < len(b.keys) {
 			// The time was over first. The next call begins where this one ended.
 			s.sweeps.rewind(table, b.keys, done.looked)
@@ -84,20 +90,24 @@ func (s *Store) over(ctx context.Context, b bite, limit int) ([]any, error) {
 	case tableVerifications:
 		return s.overVerifications(ctx, b, limit)
 	case tableSubjects:
-		return s.sweep(ctx, b, `SELECT key FROM subjects WHERE key > ?1 AND quiet <= ?2 AND failed < ?3 ORDER BY key LIMIT ?4`, limit)
+		return s.sweep(ctx, b, `SELECT key FROM subjects WHERE key > ?1 AND quiet_from <= ?2 AND failed < ?3 ORDER BY key LIMIT ?4`, limit)
 	case tableCounters:
-		return s.sweep(ctx, b, `SELECT place FROM counters WHERE place > ?1 AND expires <= ?2 ORDER BY place LIMIT ?4`, limit)
+		return s.sweep(ctx, b, `SELECT place FROM counters WHERE place > ?1 AND expires_at <= ?2 ORDER BY place LIMIT ?4`, limit)
 	default:
-		return s.sweep(ctx, b, `SELECT key FROM idems WHERE key > ?1 AND expires <= ?2 ORDER BY key LIMIT ?4`, limit)
+		return s.sweep(ctx, b, `SELECT key FROM idems WHERE key > ?1 AND expires_at <= ?2 ORDER BY key LIMIT ?4`, limit)
 	}
 }
+
+// disorder is by how much a younger row may stand before an older one, in
+// microseconds: the redo log brings a row to the table when it changes no more.
+const disorder = 60_000_000
 
 // overVerifications reads from the oldest on and stops at the first that is too
 // young to have ended in time: behind it all are younger. So it reads little
 // more than it returns. A row from the future says nothing about those behind
 // it: a clock was ahead when it was made.
 func (s *Store) overVerifications(ctx context.Context, b bite, limit int) (ids []any, err error) {
-	rows, err := s.pool.QueryContext(ctx, `SELECT id, created, ended, due FROM verifications ORDER BY seq`)
+	rows, err := s.pool.QueryContext(ctx, `SELECT id, created, ended_at, due FROM verifications ORDER BY seq`)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +118,7 @@ func (s *Store) overVerifications(ctx context.Context, b bite, limit int) (ids [
 		if err := rows.Scan(&id, &created, &ended, &due); err != nil {
 			return nil, err
 		}
-		if created >= b.before && created <= b.now {
+		if created >= b.before+disorder && created <= b.now {
 			break
 		}
 		if ended < b.before && (due == 0 || ended < b.owed) {
@@ -179,35 +189,42 @@ func (s *Store) keys(ctx context.Context, query string, args ...any) (keys []any
 type bitten struct {
 	looked  int // at so many of its keys
 	removed int
+	skipped int // because their rows are on their way to the table
 }
 
 // purge deletes the rows of a bite until its time is over; at least a few.
 func (w *writer) purge(b bite) (done bitten, err error) {
 	const atATime = 16 // rows between two looks at the clock
+	// What still stands in the log would come back after a kill.
+	if err := w.cut(math.MaxInt); err != nil {
+		return done, err
+	}
 	st := [tables]*stmt{w.stmts.dropVerification, w.stmts.dropSubject, w.stmts.dropCounters, w.stmts.dropIdem}[b.table]
 	for start := w.tick(); done.looked < len(b.keys); {
 		key := b.keys[done.looked]
-		logged := keyOfAny(b.table, key)
-		if r, ok := w.logged(logged); ok { // the table's row is an older one
-			if err := w.stmts.save(r); err != nil {
-				return done, err
-			}
+		done.looked++
+		if w.isLogged(keyOfAny(b.table, key)) { // it has changed, or would be brought back
+			done.skipped++
+			continue
 		}
 		n, err := st.changed(key, b.before, b.now, b.owed)
 		if err != nil {
 			return done, err
 		}
-		if n > 0 {
-			w.tx.purged = append(w.tx.purged, logged)
-		}
 		w.cache.drop(b.table, key)
-		done.looked++
 		done.removed += int(n)
 		if done.looked%atATime == 0 && w.tick().Sub(start) >= w.bite {
 			break
 		}
 	}
 	return done, nil
+}
+
+// isLogged reports whether a row is in the redo log, or will be with this
+// transaction.
+func (w *writer) isLogged(k rowKey) bool {
+	_, known := w.redo.find(k)
+	return known || slices.ContainsFunc(w.tx.rows, func(l logged) bool { return l.key == k })
 }
 
 // keyOfAny is the key of a row as its table has it.
@@ -233,7 +250,7 @@ func (c *cache) drop(table int, key any) {
 	case int64:
 		c.counters.drop(verify.Place(k))
 	case []byte:
-		if table == tableSubjects {
+		if table == tableSubjects && len(k) == len(verify.SubjectKey{}) {
 			c.subjects.drop(verify.SubjectKey(k))
 		}
 	}

@@ -137,6 +137,9 @@ func TestABiteLooksAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := s.settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for _, b := range []bite{
 		{table: tableVerifications, keys: []any{"v"}},
 		{table: tableSubjects, keys: []any{quiet[:], failing[:]}},

@@ -13,30 +13,41 @@ import (
 // committed; readers look at it beside the writer.
 //
 //	save ──> one value in the table redo ──> young ──> old ──> the tables
+//	                                                    └──> cut: the values that are done
 //
 // Rows gather in the young generation. Then they are the old one, and the writer
 // brings them into their tables bite by bite, in the order of the tables' pages,
 // while the next generation gathers. What changed again meanwhile is passed over.
-// When all are there, the log's rows of that generation are deleted.
+// When all are there, the values of that generation are deleted, bite by bite too.
 type redo struct {
 	mu    sync.RWMutex
 	young *generation
 	old   *generation // nil when nothing is on its way
+	cut   []stored    // values that are still in the log, and no longer needed
 	spare *generation // one that is in its tables, to be used again
 	last  int64       // the last seq of this process or one it has found
+	ended int         // how many generations have come to their tables
 }
 
 func newRedo() *redo { return &redo{young: newGeneration()} }
 
+// stored is a value in the table redo.
+type stored struct {
+	seq  int64
+	size int
+}
+
 // generation are the rows of some transactions.
 type generation struct {
-	first, last int64 // their seqs in the log; 0 when there are none
-	values      [][]byte
-	rows        map[rowKey]entry
-	order       [tables][]rowKey // by table; some may be gone from rows
+	stored []stored
+	values [][]byte
+	size   int // of all values
+	rows   map[rowKey]entry
+	order  [tables][]rowKey // by table
 
-	// How far the rows are in their tables.
+	// How far the rows are in their tables, and those that their table refuses.
 	table, next int
+	refused     []rowKey
 }
 
 // entry is where a row's newest version stands in the values.
@@ -59,6 +70,14 @@ func (g *generation) empty() *generation {
 	return fresh
 }
 
+// first is the seq of the first value, 0 when there is none.
+func (g *generation) first() int64 {
+	if g == nil || len(g.stored) == 0 {
+		return 0
+	}
+	return g.stored[0].seq
+}
+
 // logged is a row of a value that is about to be committed.
 type logged struct {
 	key rowKey
@@ -67,10 +86,6 @@ type logged struct {
 
 // add takes the rows of a value in. Their versions name no value yet.
 func (g *generation) add(seq int64, value []byte, rows []logged) {
-	if g.first == 0 {
-		g.first = seq
-	}
-	g.last = seq
 	for _, r := range rows {
 		if _, known := g.rows[r.key]; !known {
 			g.order[r.key.table] = append(g.order[r.key.table], r.key)
@@ -79,6 +94,8 @@ func (g *generation) add(seq int64, value []byte, rows []logged) {
 		g.rows[r.key] = r.entry
 	}
 	g.values = append(g.values, value)
+	g.stored = append(g.stored, stored{seq, len(value)})
+	g.size += len(value)
 }
 
 // parse reads a value of the log.
@@ -118,21 +135,22 @@ func (g *generation) find(k rowKey) (row, bool) {
 	return r, err == nil // we wrote it, or have read it before
 }
 
-// sort puts the rows of each table in the order of the table's pages. That of
-// verifications is the order in which they were made, as it is already.
-func (g *generation) sort() {
-	for table := tableSubjects; table < tables; table++ {
-		var sign uint64
-		if table == tableCounters { // their keys are numbers with a sign
-			sign = 1 << 63
-		}
-		slices.SortFunc(g.order[table], func(a, b rowKey) int {
-			return cmp.Or(
-				cmp.Compare(binary.BigEndian.Uint64(a.key[:8])^sign, binary.BigEndian.Uint64(b.key[:8])^sign),
-				bytes.Compare(a.key[8:], b.key[8:]),
-			)
-		})
+// sort puts the rows of a table in the order of the table's pages. Verifications
+// are about in it: that in which they were made.
+func (g *generation) sort(table int) {
+	if table == tableVerifications {
+		return
 	}
+	var sign uint64
+	if table == tableCounters { // their keys are numbers with a sign
+		sign = 1 << 63
+	}
+	slices.SortFunc(g.order[table], func(a, b rowKey) int {
+		return cmp.Or(
+			cmp.Compare(binary.BigEndian.Uint64(a.key[:8])^sign, binary.BigEndian.Uint64(b.key[:8])^sign),
+			bytes.Compare(a.key[8:], b.key[8:]),
+		)
+	})
 }
 
 // find returns the newest version of a row that is not in its table yet.
@@ -143,17 +161,26 @@ func (r *redo) find(k rowKey) (row, bool) {
 	return r.old.find(k)
 }
 
-// lookup is find for readers. known is the first seq of the row's generation, 0
-// where the log has no version of it; last is the last seq that is known of.
-func (r *redo) lookup(k rowKey) (found row, known, last int64) {
+// looked is what a reader finds.
+type looked struct {
+	row   row
+	first int64 // the first seq of the row's generation, 0 where no version is in the log
+	last  int64 // the last seq that is known of
+	ended int
+}
+
+// look is find for readers.
+func (r *redo) look(k rowKey) looked {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	l := looked{last: r.last, ended: r.ended}
 	for _, g := range []*generation{r.young, r.old} {
 		if found, ok := g.find(k); ok {
-			return found, g.first, r.last
+			l.row, l.first = found, g.first()
+			break
 		}
 	}
-	return row{}, 0, r.last
+	return l
 }
 
 // span is the first seq of what the log is known to hold, 0 when that is nothing,
@@ -214,32 +241,59 @@ func (r *redo) each(look func(g *generation, k rowKey, e entry)) {
 
 // begins is the first seq of the log, 0 when it is empty.
 func (r *redo) begins() int64 {
-	if r.old != nil {
-		return r.old.first
+	if len(r.cut) > 0 {
+		return r.cut[0].seq
 	}
-	return r.young.first
+	return cmp.Or(r.old.first(), r.young.first())
 }
 
 // ends is the last seq of the log, 0 when it is empty.
 func (r *redo) ends() int64 {
-	if r.young.first == 0 && r.old != nil {
-		return r.old.last
+	for _, all := range [][]stored{r.young.stored, r.old.all(), r.cut} {
+		if len(all) > 0 {
+			return all[len(all)-1].seq
+		}
 	}
-	return r.young.last
+	return 0
 }
 
-// turn makes the young generation the old one. The writer calls it, when there is
-// no old one.
+func (g *generation) all() []stored {
+	if g == nil {
+		return nil
+	}
+	return g.stored
+}
+
+// size is that of the rows that are in memory.
+func (r *redo) size() int {
+	size := r.young.size
+	if r.old != nil {
+		size += r.old.size
+	}
+	return size
+}
+
+// turn makes the young generation the old one, when there is none. The writer
+// calls it.
 func (r *redo) turn() {
-	if r.old != nil || r.young.first == 0 {
+	if r.old != nil || r.young.first() == 0 {
 		return
 	}
-	young := r.young
-	young.sort() // readers do not look at the order
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.old, r.young, r.spare = young, r.spare, nil
+	r.old, r.young, r.spare = r.young, r.spare, nil
 	if r.young == nil {
 		r.young = newGeneration()
+	}
+}
+
+// adopt takes the log as it was found.
+func (r *redo) adopt(found *generation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.young, r.old, r.cut = newGeneration(), nil, nil
+	r.ended++
+	if found.first() != 0 {
+		r.old, r.last = found, max(r.last, found.stored[len(found.stored)-1].seq)
 	}
 }

@@ -59,7 +59,7 @@ func TestStore(t *testing.T) {
 			}
 			s, opened = restless(t, o), opened+1
 			if opened%3 == 0 { // as it comes
-				s.writer.full, s.writer.least = fullGeneration, leastBite
+				s.writer.full, s.writer.least = fullRows, leastBite
 			}
 			return s
 		}}

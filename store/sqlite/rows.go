@@ -58,7 +58,7 @@ func (w *writer) Idem(k verify.MAC) (*verify.IdemRow, error) {
 // read returns a record as the redo log has it, else as its table has it, else
 // nil.
 func (w *writer) read(k rowKey, from *stmt, key any) (number string, data []byte, err error) {
-	if r, ok := w.logged(k); ok {
+	if r, ok := w.redo.find(k); ok {
 		return string(r.number), r.data, nil
 	}
 	row, err := from.row(key)
@@ -104,6 +104,7 @@ func (w *writer) save(c verify.Changes) error {
 		b.data = i.AppendRecord(b.data[:0])
 		add(row{tableIdems, i.Key[:], nil, [3]int64{micros(i.ExpiresAt)}, b.data})
 	}
+	w.logAgain(add)
 	if len(w.tx.rows) > 0 {
 		seq, err := w.stmts.log.inserted(w.value)
 		if err != nil {

@@ -134,7 +134,7 @@ func (s *stmt) int() (int64, error) {
 // stmts are the writer's statements.
 type stmts struct {
 	begin, commit, rollback, version, beat *stmt
-	log, span, logged, trim                *stmt
+	log, span, logged, cut                 *stmt
 
 	verification, subject, counters, idem                 *stmt
 	saveVerification, saveSubject, saveCounters, saveIdem *stmt
@@ -160,26 +160,26 @@ func (s *stmts) all() map[**stmt]string {
 		&s.log:    `INSERT INTO redo (rows) VALUES (?)`,
 		&s.span:   `SELECT ` + selectSpan,
 		&s.logged: `SELECT seq, rows FROM redo ORDER BY seq`,
-		&s.trim:   `DELETE FROM redo WHERE seq <= ?`,
+		&s.cut:    `DELETE FROM redo WHERE seq <= ?`,
 
 		&s.verification: `SELECT number, data FROM verifications WHERE id = ?`,
 		&s.subject:      `SELECT NULL, data FROM subjects WHERE key = ?`,
 		&s.counters:     `SELECT NULL, data FROM counters WHERE place = ?`,
 		&s.idem:         `SELECT NULL, data FROM idems WHERE key = ?`,
 
-		&s.saveVerification: `INSERT INTO verifications (id, number, created, ended, due, data) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET number = excluded.number, created = excluded.created, ended = excluded.ended, due = excluded.due, data = excluded.data`,
-		&s.saveSubject: `INSERT INTO subjects (key, quiet, failed, data) VALUES (?, ?, ?, ?)
-			ON CONFLICT (key) DO UPDATE SET quiet = excluded.quiet, failed = excluded.failed, data = excluded.data`,
-		&s.saveCounters: `REPLACE INTO counters (place, expires, data) VALUES (?, ?, ?)`,
-		&s.saveIdem: `INSERT INTO idems (key, expires, data) VALUES (?, ?, ?)
-			ON CONFLICT (key) DO UPDATE SET expires = excluded.expires, data = excluded.data`,
+		&s.saveVerification: `INSERT INTO verifications (id, number, created, ended_at, due, data) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET number = excluded.number, created = excluded.created, ended_at = excluded.ended_at, due = excluded.due, data = excluded.data`,
+		&s.saveSubject: `INSERT INTO subjects (key, quiet_from, failed, data) VALUES (?, ?, ?, ?)
+			ON CONFLICT (key) DO UPDATE SET quiet_from = excluded.quiet_from, failed = excluded.failed, data = excluded.data`,
+		&s.saveCounters: `REPLACE INTO counters (place, expires_at, data) VALUES (?, ?, ?)`,
+		&s.saveIdem: `INSERT INTO idems (key, expires_at, data) VALUES (?, ?, ?)
+			ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at, data = excluded.data`,
 
 		// A row found to be over may have been changed since: each looks again.
-		&s.dropVerification: `DELETE FROM verifications WHERE id = ?1 AND ended < ?2 AND (due = 0 OR ended < ?4)`,
-		&s.dropSubject:      `DELETE FROM subjects WHERE key = ?1 AND quiet <= ?3 AND failed < ?2`,
-		&s.dropCounters:     `DELETE FROM counters WHERE place = ?1 AND expires <= ?3`,
-		&s.dropIdem:         `DELETE FROM idems WHERE key = ?1 AND expires <= ?3`,
+		&s.dropVerification: `DELETE FROM verifications WHERE id = ?1 AND ended_at < ?2 AND (due = 0 OR ended_at < ?4)`,
+		&s.dropSubject:      `DELETE FROM subjects WHERE key = ?1 AND quiet_from <= ?3 AND failed < ?2`,
+		&s.dropCounters:     `DELETE FROM counters WHERE place = ?1 AND expires_at <= ?3`,
+		&s.dropIdem:         `DELETE FROM idems WHERE key = ?1 AND expires_at <= ?3`,
 		&s.clearCounters:    `DELETE FROM counters WHERE place = ?`,
 	}
 	for i, size := range sizes {

@@ -73,26 +73,29 @@ func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error
 // selectVerification also tells which part of the redo log its snapshot has.
 const selectVerification = `SELECT ` + selectSpan + `, v.number, v.data FROM (SELECT 1) LEFT JOIN verifications v ON v.id = ?`
 
-// find returns a verification's newest version. What stands in the redo log is
-// remembered; but it is good only while it still stood there when the table was
-// read, and the table's is good only if the log had nothing by then that was not
-// known before. Otherwise somebody has written meanwhile: mostly our own writer,
-// and another look tells. Where it does not, another process has, and the writer
-// brings what it left to the tables.
+// find returns a verification's newest version: what is remembered of the redo log
+// goes before the table. The table is read first, and the log then had nothing that
+// is not known by now. So what is remembered is good if it stood in the log by then
+// or later, and the table's row if nothing has come there from the log in between.
+// Otherwise another look tells, and where it does not, another process has written.
 func (s *Store) find(ctx context.Context, id string) (number string, data []byte, err error) {
+	k := keyOf(tableVerifications, id)
 	for look := 1; ; look++ {
-		logged, known, last := s.redo.lookup(keyOf(tableVerifications, id))
+		before := s.redo.look(rowKey{})
 		var first, ends int64
 		var there sql.NullString
 		if err := s.get.QueryRowContext(ctx, id).Scan(&first, &ends, &there, &data); err != nil {
 			return "", nil, err
 		}
+		l := s.redo.look(k)
 		switch {
-		case known != 0 && first != 0 && first <= known:
-			return string(logged.number), logged.data, nil
-		case known == 0 && ends <= last && !there.Valid:
+		case ends > l.last || l.ended != before.ended:
+		case l.first != 0 && first != 0 && first <= l.first:
+			return string(l.row.number), l.row.data, nil
+		case l.first != 0:
+		case !there.Valid:
 			return "", nil, sql.ErrNoRows
-		case known == 0 && ends <= last:
+		default:
 			return there.String, data, nil
 		}
 		if err := s.meet(ctx, look); err != nil {
@@ -189,12 +192,13 @@ func (s *Store) Close() error { return s.close() }
 
 func (s *Store) closeOnce() error {
 	s.end()
+	// The redo log is as durable as the tables: where something keeps its rows from
+	// them, whoever opens the file next brings them there.
+	ctx, cancel := context.WithTimeout(context.Background(), busyWait)
+	_ = s.settle(ctx)
+	cancel()
 	s.queue.Close()
 	// The writer goes last: the last connection to close moves SQLite's log into the
 	// database file, which those of the pool may not.
-	err := errors.Join(s.get.Close(), s.due.Close(), s.list.Close(), s.span.Close(), s.pool.Close())
-	// The redo log is as durable as the tables: where a full disk keeps its rows from
-	// them, whoever opens the file next brings them there.
-	_ = s.writer.settled()
-	return errors.Join(err, s.writer.close())
+	return errors.Join(s.get.Close(), s.due.Close(), s.list.Close(), s.span.Close(), s.pool.Close(), s.writer.close())
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/sixdigit/sixdigit/store/commit"
@@ -17,6 +19,7 @@ import (
 type writer struct {
 	connector driver.Connector
 	now       func() time.Time
+	log       *slog.Logger
 	bite      time.Duration    // for how long one Purge may hold up the others
 	tick      func() time.Time // measures it
 
@@ -40,15 +43,14 @@ type txn struct {
 	value []byte
 	rows  []logged
 
-	recovered   bool // the log was not as the writer knew it, and is in the tables now
-	seen        int64
-	table, next int  // how far the old generation is in its tables
+	table, next int // how far the old generation is in its tables
+	refused     []rowKey
 	folded      bool // it is there as a whole
-	purged      []rowKey
+	cut         int  // so many values are deleted
 }
 
-func newWriter(c driver.Connector, now func() time.Time) *writer {
-	return &writer{connector: c, now: now, bite: purgeBite, tick: time.Now, redo: newRedo(), full: fullGeneration, least: leastBite}
+func newWriter(c driver.Connector, now func() time.Time, log *slog.Logger) *writer {
+	return &writer{connector: c, now: now, log: log, bite: purgeBite, tick: time.Now, redo: newRedo(), full: fullRows, least: leastBite}
 }
 
 func (w *writer) connect(ctx context.Context) error {
@@ -131,22 +133,21 @@ func (w *writer) begin() error {
 		return err
 	}
 	w.inTx = true
-	w.tx = txn{rows: w.tx.rows[:0], purged: w.tx.purged[:0]}
-	if old := w.redo.old; old != nil {
-		w.tx.table, w.tx.next = old.table, old.next
-	}
 	version, err := w.stmts.version.int()
 	if err != nil {
 		return err
 	}
-	if version == w.cache.version {
-		return nil
+	if version != w.cache.version {
+		w.cache.forget()
+		if err := w.compare(); err != nil {
+			return err
+		}
+		w.cache.version = version
 	}
-	w.cache.forget()
-	if err := w.recover(); err != nil {
-		return err
+	w.tx = txn{rows: w.tx.rows[:0]}
+	if old := w.redo.old; old != nil {
+		w.tx.table, w.tx.next, w.tx.refused = old.table, old.next, old.refused
 	}
-	w.cache.version = version
 	return nil
 }
 
@@ -164,8 +165,13 @@ func (w *writer) lock() error {
 	}
 }
 
+var errFull = errors.New("the redo log is full: its rows do not come to their tables")
+
 // apply runs the operations, writes what they changed, and then the rest.
 func (w *writer) apply(batch []request, out []commit.Result[any]) error {
+	if w.redo.size() > mostLogged && slices.ContainsFunc(batch, func(r request) bool { return r.op != nil }) {
+		return errFull
+	}
 	if err := w.prefetch(batch); err != nil {
 		return err
 	}
