@@ -133,8 +133,8 @@ func sweep[K comparable, V any](m map[K]V, left *int, over func(V) bool) {
 	}
 }
 
-// rows are the records. A Batch neither changes nor hands out what it reads
-// here and what it changes are its own copies.
+// rows are the records. A Batch neither changes nor hands out what it reads here;
+// what it changes is the store's from then on.
 type rows struct {
 	subjects      map[verify.SubjectKey]*verify.Subject
 	verifications map[string]*verify.Verification
