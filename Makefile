@@ -84,6 +84,11 @@ bench-full: ## measure a store of FULL (10000000) verifications beside an empty 
 microbench: ## run the packages' benchmarks that match BENCH (.)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./...
 
+.PHONY: costs
+costs: ## measure what each call costs, and write it down as what it may cost (docs/performance.md)
+	@scripts/setup.sh postgres
+	SIXDIGIT_REQUIRE_POSTGRES=1 $(GO) test -count=1 -run '^TestCosts$$' ./internal/costs -args -write
+
 .PHONY: interop
 interop: ## ask the published packages: only the tests that need Node.js
 	@scripts/setup.sh node

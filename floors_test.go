@@ -21,7 +21,7 @@ const maxLines = 400
 // Packages beside the floors: only tests import them.
 func testOnly(pkg string) bool {
 	switch pkg {
-	case ".", "connector/connectortest", "store/storetest", "internal/nettest", "internal/pgtest", "interop":
+	case ".", "connector/connectortest", "store/storetest", "internal/costs", "internal/nettest", "internal/pgtest", "interop":
 		return true
 	}
 	return strings.HasPrefix(pkg, "interop/")

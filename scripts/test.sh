@@ -21,10 +21,14 @@ say 'go vet'
 # Tests that a plain `go test ./...` may skip, for lack of Node.js, a browser or
 # PostgreSQL, fail here if they cannot run: that is what these ask of them.
 export SIXDIGIT_TEST_ALL=1 SIXDIGIT_REQUIRE_POSTGRES=1
+# The race detector allocates on its own account, so that what calls cost is
+# measured without it, here alone. Nothing of it is a time: a busy machine may run it.
+say 'what each call costs: allocations, bytes, statements'
+"$work/testsum" "$GO" test -json -vet=off -count=1 ./internal/costs
 # A test that shuffles prints its order's seed only when it fails; this one is
 # known before, and a run that ended in any way can be repeated.
 seed=${SHUFFLE:-$(date +%s)}
 say "go test -race, shuffled by $seed (make test SHUFFLE=$seed repeats the order)"
 # vet has run already.
 CGO_ENABLED=1 "$work/testsum" "$GO" test -json -vet=off -race -shuffle="$seed" ./...
-say 'all passed: go vet, go test -race, the floors, the interop tests against the published packages, the stores on SQLite and PostgreSQL, and the demo in a browser.'
+say 'all passed: go vet, go test -race, the floors, what calls cost, the interop tests against the published packages, the stores on SQLite and PostgreSQL, and the demo in a browser.'
