@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -34,7 +35,7 @@ type Result[R any] struct {
 // Run commits a batch. It sets out[i], which is zero at first, to the result of
 // batch[i], and returns only when the results are durable. An error fails every
 // operation of the batch. Run is called by one goroutine at a time and must not
-// keep its arguments.
+// keep its arguments, which the next batch uses again.
 type Run[Q, R any] func(batch []Q, out []Result[R]) error
 
 // Options are a Queue's settings. The zero Options are the defaults.
@@ -63,6 +64,13 @@ type Queue[Q, R any] struct {
 	mu      sync.Mutex
 	waiting []*call[Q, R]
 	closing bool
+
+	calls sync.Pool // of *call[Q, R] that were answered
+
+	// The writer's, used again for each batch.
+	taken []*call[Q, R]
+	batch []Q
+	out   []Result[R]
 }
 
 // call is one operation under way.
@@ -71,7 +79,7 @@ type call[Q, R any] struct {
 	op     Q
 	taken  bool // by the writer; guarded by the queue's mu
 	result Result[R]
-	done   chan struct{}
+	done   chan struct{} // holds one token when there is a result
 }
 
 // New starts a queue, which must be closed in the end.
@@ -117,7 +125,11 @@ func (q *Queue[Q, R]) Submit(ctx context.Context, op Q) (R, error) {
 			return none, ErrClosed
 		}
 	}
-	c := &call[Q, R]{ctx: ctx, op: op, done: make(chan struct{})}
+	c, _ := q.calls.Get().(*call[Q, R])
+	if c == nil {
+		c = &call[Q, R]{done: make(chan struct{}, 1)}
+	}
+	c.ctx, c.op = ctx, op
 	q.mu.Lock()
 	if q.closing {
 		q.mu.Unlock()
@@ -130,7 +142,7 @@ func (q *Queue[Q, R]) Submit(ctx context.Context, op Q) (R, error) {
 
 	select {
 	case <-c.done:
-		return c.result.Value, c.result.Err
+		return q.finish(c)
 	case <-ctx.Done():
 	}
 	q.mu.Lock()
@@ -140,7 +152,15 @@ func (q *Queue[Q, R]) Submit(ctx context.Context, op Q) (R, error) {
 		return none, ctx.Err() // take drops it: its context has ended
 	}
 	<-c.done
-	return c.result.Value, c.result.Err
+	return q.finish(c)
+}
+
+// finish returns the result of a call that was answered, and lets another use it.
+func (q *Queue[Q, R]) finish(c *call[Q, R]) (R, error) {
+	r := c.result
+	*c = call[Q, R]{done: c.done}
+	q.calls.Put(c)
+	return r.Value, r.Err
 }
 
 // Close refuses new operations, waits until those that were let in are
@@ -198,6 +218,7 @@ func (q *Queue[Q, R]) write() {
 func (q *Queue[Q, R]) take() (calls []*call[Q, R], more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	calls = q.taken[:0]
 	taken := 0
 	for _, c := range q.waiting {
 		if len(calls) == q.maxBatch {
@@ -215,15 +236,17 @@ func (q *Queue[Q, R]) take() (calls []*call[Q, R], more bool) {
 	for range taken {
 		<-q.room
 	}
+	q.taken = calls
 	return calls, rest > 0 || !q.closing
 }
 
 // commit runs one batch and answers its callers, whatever happens.
 func (q *Queue[Q, R]) commit(calls []*call[Q, R]) {
-	batch, out := make([]Q, len(calls)), make([]Result[R], len(calls))
-	for i, c := range calls {
-		batch[i] = c.op
+	batch, out := q.batch[:0], slices.Grow(q.out[:0], len(calls))[:len(calls)]
+	for _, c := range calls {
+		batch = append(batch, c.op)
 	}
+	q.batch, q.out = batch, out
 	start := time.Now()
 	err := ErrPanicked // what Goexit leaves behind
 	defer func() {
@@ -237,9 +260,13 @@ func (q *Queue[Q, R]) commit(calls []*call[Q, R]) {
 				out[i] = Result[R]{Err: err}
 			}
 			c.result = out[i]
-			close(c.done)
+			c.done <- struct{}{} // from here on it is its caller's
 		}
-		q.observe(len(calls), took)
+		n := len(calls)
+		clear(calls)
+		clear(batch)
+		clear(out)
+		q.observe(n, took)
 	}()
 	err = q.run(batch, out)
 }

@@ -85,6 +85,7 @@ type session struct {
 	clock serverClock
 
 	begin, beginQuick string // the first statement of a transaction
+	prepares          bool   // statements may be prepared
 	prepared          map[string]*pgconn.StatementDescription
 	times             bool // lock_timeout is known
 	sent              bool // the last trip has left
@@ -237,6 +238,7 @@ func (w *writer) open(ctx context.Context) (*session, error) {
 	// meanwhile.
 	s.stamp = int64(mathrand.Uint64()>>2) + 1 // #nosec G115 G404 -- 62 bits, not secret
 	config := w.config.Copy()
+	s.prepares = config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement
 	s.attach(&config.Config)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {

@@ -14,11 +14,12 @@
 // (package commit), with statements whose number does not depend on how many
 // operations there are.
 //
-// Each row has a version. The writer remembers what it has written and read, and
-// decides on that; the server writes nothing unless every row that was read has
-// the version that was remembered, and holds on to all of them until the COMMIT.
-// So what is remembered may be wrong and no answer ever is. A row that another
-// replica writes too is soon locked first (plan.go, memory.go).
+// Each row has a version. The writer remembers what it has written and read, as
+// far back as there is room (recent.go), and decides on that; the server writes
+// nothing unless every row that was read has the version that was remembered, and
+// holds on to all of them until the COMMIT. So what is remembered may be wrong and
+// no answer ever is. A row that another replica writes too is soon locked first
+// (plan.go, memory.go).
 //
 // Rows are locked in one order of tables and keys, so that no replica waits for
 // one that waits for it; who has guessed waits only for a moment. A row that is
@@ -35,5 +36,5 @@
 // The time is the database's: it comes with every answer, is reckoned on for a
 // second at most, and the server compares. Days of verifications are partitions,
 // which Purge makes ahead and drops. docs/postgres.md says what a server must be
-// able to do, and ADR 19 why all this is so.
+// able to do, ADR 19 why all this is so, and ADR 25 where its time goes.
 package postgres

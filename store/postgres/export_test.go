@@ -41,11 +41,8 @@ func (s *Store) Dare() {
 }
 
 func trust[K comparable, T any](r *memos[K, T]) {
-	for _, all := range []map[K]sized[memo[T]]{r.young, r.old} {
-		for k, e := range all {
-			e.value.doubt = 0
-			all[k] = e
-		}
+	for _, e := range r.all {
+		e.value.doubt = 0
 	}
 }
 
@@ -107,3 +104,7 @@ func (s *Store) Prepare(ctx context.Context, n int) error {
 // Unknown makes the writer believe that its connection has prepared nothing.
 // Nothing may be under way.
 func (s *Store) Unknown() { clear(s.writer.session.prepared) }
+
+// Days is of how many tables of verifications the writer knows the statements.
+// Nothing may be under way.
+func (s *Store) Days() int { return len(s.writer.tables) }

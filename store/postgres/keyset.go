@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/sixdigit/sixdigit/verify"
 )
@@ -109,47 +108,63 @@ const noDay = int32(-1)
 // dayOf is the UTC day that a verification's id begins with, since 1970: of its
 // 128 bits, five to a digit, the first 16.
 func dayOf(id string) int32 {
-	const digits, length = "0123456789abcdefghijklmnopqrstuv", 26
-	if len(id) != length {
+	if len(id) != 26 {
 		return noDay
 	}
-	n := 0
+	n := int32(0)
 	for i := range len(id) {
-		digit := strings.IndexByte(digits, id[i])
-		if digit < 0 {
+		digit := int32(id[i]) - '0'
+		switch c := id[i]; {
+		case c >= 'a' && c <= 'v':
+			digit = int32(c) - 'a' + 10
+		case c < '0' || c > '9':
 			return noDay
 		}
 		if i < 4 {
 			n = n<<5 | digit
 		}
 	}
-	return int32(n >> 4) // #nosec G115 -- 16 bits
+	return n >> 4 // 16 bits
 }
 
 // daySet are the days that have a partition of their own.
 type daySet map[int32]bool
 
-// table names the table where a day's verifications are. To name the partition
-// saves the server the choice, and it need not even open the others.
-func (d daySet) table(day int32) string {
-	if d[day] {
-		return partitionName(day)
-	}
-	return parentTable
+// home is where a verification is.
+type home struct {
+	own bool // its day has a partition
+	day int32
+	id  string
 }
 
-// order compares ids by where they are, the days that have no partition first, by
-// day and id.
-func (d daySet) order(a, b string) int {
-	x, y := dayOf(a), dayOf(b)
-	if x != y && d[x] != d[y] {
-		if d[x] {
+func (d daySet) home(id string) home {
+	day := dayOf(id)
+	return home{d[day], day, id}
+}
+
+// compare orders homes: those of days that have no partition come first, then it
+// goes by day and id.
+func (h home) compare(other home) int {
+	if h.own != other.own {
+		if h.own {
 			return 1
 		}
 		return -1
 	}
-	return cmp.Or(cmp.Compare(x, y), cmp.Compare(a, b))
+	return cmp.Or(cmp.Compare(h.day, other.day), cmp.Compare(h.id, other.id))
 }
+
+// table names the table where it is. To name the partition saves the server the
+// choice, and it need not even open the others.
+func (h home) table() string {
+	if h.own {
+		return partitionName(h.day)
+	}
+	return parentTable
+}
+
+// together reports whether two are in one table.
+func (h home) together(other home) bool { return h.own == other.own && (!h.own || h.day == other.day) }
 
 // group are the keys of verifications in one table, in order.
 type group struct {
@@ -159,16 +174,22 @@ type group struct {
 }
 
 func (d daySet) groups(s set[string]) (all []group) {
-	ids := slices.SortedFunc(maps.Keys(s), d.order)
-	for _, id := range ids {
-		table := d.table(dayOf(id))
-		if len(all) == 0 || all[len(all)-1].table != table {
-			all = append(all, group{table: table, keys: newBlock(verificationsIn(table).keys, len(ids))})
+	if len(s) == 0 {
+		return nil
+	}
+	homes := make([]home, 0, len(s))
+	for id := range s {
+		homes = append(homes, d.home(id))
+	}
+	slices.SortFunc(homes, home.compare)
+	for i, h := range homes {
+		if i == 0 || !h.together(homes[i-1]) {
+			all = append(all, group{table: h.table(), keys: newBlock(verificationsIn(parentTable).keys, len(homes)-i)})
 		}
 		g := &all[len(all)-1]
-		g.ids = append(g.ids, id)
-		g.keys.columns[0].int32(dayOf(id))
-		g.keys.columns[1].text(id)
+		g.ids = append(g.ids, h.id)
+		g.keys.columns[0].int32(h.day)
+		g.keys.columns[1].text(h.id)
 		g.keys.n++
 	}
 	return all

@@ -28,7 +28,7 @@ func TestLostCommits(t *testing.T) {
 	direct := server.Database(t)
 	proxy := pgtest.NewProxy(t, server)
 	s := open(t, postgres.Options{URL: secret.New(proxy.URL(name(direct)))})
-	const counters, callers, each = 4, 16, 110
+	const counters, callers, each = 4, 16, 140
 	for i := range counters {
 		do(t, s, start(idOf(time.Now(), i)))
 	}

@@ -26,10 +26,10 @@ const memorySize = 16 << 20
 
 func newMemory(purged *atomic.Pointer[bite]) *memory {
 	return &memory{
-		idems:         memos[verify.MAC, *verify.IdemRow]{newRecent[verify.MAC, memo[*verify.IdemRow]](memorySize / 2), purged, overIdem},
-		subjects:      memos[verify.SubjectKey, *verify.Subject]{newRecent[verify.SubjectKey, memo[*verify.Subject]](memorySize), purged, overSubject},
-		verifications: memos[string, *verify.Verification]{newRecent[string, memo[*verify.Verification]](2 * memorySize), purged, overVerificationIn},
-		counters:      memos[verify.Place, verify.Counters]{newRecent[verify.Place, memo[verify.Counters]](memorySize), purged, overCounters},
+		idems:         newMemos[verify.MAC](memorySize/2, purged, overIdem),
+		subjects:      newMemos[verify.SubjectKey](memorySize, purged, overSubject),
+		verifications: newMemos[string](2*memorySize, purged, overVerificationIn),
+		counters:      newMemos[verify.Place](memorySize, purged, overCounters),
 	}
 }
 
@@ -38,19 +38,78 @@ type memos[K comparable, T any] struct {
 	recent[K, memo[T]]
 	purged *atomic.Pointer[bite] // the purges of this store
 	over   func(T, *bite) bool   // what they may have removed
+	soon   []keepsake[K, T]      // what is to be remembered once it is committed
 }
 
-// get returns a row unless a purge may have removed it since.
-func (r *memos[K, T]) get(k K) (memo[T], bool) {
-	m, ok := r.recent.get(k)
-	if !ok {
-		return m, false
+func newMemos[K comparable, T any](size int, purged *atomic.Pointer[bite], over func(T, *bite) bool) memos[K, T] {
+	return memos[K, T]{recent: newRecent[K, memo[T]](size), purged: purged, over: over}
+}
+
+// keepsake is a row that a batch writes or, where it is gone, deletes.
+type keepsake[K comparable, T any] struct {
+	key     K
+	value   T
+	version int64
+	size    int
+	gone    bool
+}
+
+// get returns a row unless a purge may have removed it since; nil when nothing is
+// known. It lasts until the next row is remembered.
+func (r *memos[K, T]) get(k K) *memo[T] {
+	m := r.recent.get(k)
+	if m == nil {
+		return nil
 	}
 	if last := r.purged.Load(); last != nil && !m.at.After(last.ended) && r.over(m.value, last) {
 		r.drop(k)
-		return memo[T]{}, false
+		return nil
 	}
-	return m, true
+	return m
+}
+
+// expect takes a row as it is about to be written.
+func (r *memos[K, T]) expect(k K, written T, version int64, size int) {
+	r.soon = append(r.soon, keepsake[K, T]{key: k, value: written, version: version, size: size})
+}
+
+// expectGone takes a row for one that is about to be deleted.
+func (r *memos[K, T]) expectGone(k K) { r.soon = append(r.soon, keepsake[K, T]{key: k, gone: true}) }
+
+// arrived remembers what was expected.
+func (r *memos[K, T]) arrived(now time.Time) {
+	for _, s := range r.soon {
+		if s.gone {
+			r.drop(s.key)
+			continue
+		}
+		m := r.put(s.key, s.size)
+		*m = memo[T]{value: s.value, version: s.version, at: now, doubt: m.doubt}
+	}
+	r.failed()
+}
+
+// failed forgets what was expected.
+func (r *memos[K, T]) failed() {
+	clear(r.soon)
+	r.soon = r.soon[:0]
+}
+
+// arrived remembers what a batch has written.
+func (m *memory) arrived() {
+	now := time.Now()
+	m.idems.arrived(now)
+	m.subjects.arrived(now)
+	m.verifications.arrived(now)
+	m.counters.arrived(now)
+}
+
+// failed forgets what a batch was to write.
+func (m *memory) failed() {
+	m.idems.failed()
+	m.subjects.failed()
+	m.verifications.failed()
+	m.counters.failed()
 }
 
 func overIdem(i *verify.IdemRow, b *bite) bool { return micros(i.ExpiresAt) <= b.now }
@@ -70,7 +129,6 @@ func overCounters(c verify.Counters, b *bite) bool { return c.Expires() <= b.now
 type memo[T any] struct {
 	value   T
 	version int64
-	size    int
 	at      time.Time // when it was read or written
 	// doubt is for how many more times the row is locked before anything is
 	// decided: another replica writes it too.
@@ -85,48 +143,43 @@ const (
 // learn takes rows that were fetched, and notes what would have come of guessing
 // them. fresh are those of which the writer would have guessed that they are not
 // there.
-func learn[K comparable, T any](o *odds, table int, r *memos[K, T], all map[K]row[T], fresh set[K]) {
+func learn[K comparable, T any](o *odds, table int, r *memos[K, T], all *shelf[K, T], fresh set[K]) {
 	now := time.Now()
-	for k, found := range all {
+	for k, found := range all.rows {
 		if found.guessed {
 			continue
 		}
-		m, known := r.get(k)
+		next := memo[T]{value: found.value, version: found.version, at: now}
+		m := r.get(k)
+		known := m != nil
+		if known {
+			next.doubt = m.doubt
+		}
 		changed := known && (!found.exists || found.version != m.version)
 		switch _, guess := fresh[k]; {
 		case known && m.doubt == 0:
-			o.saw(m.class(table), changed)
+			o.saw(m.class(table, now), changed)
 		case !known && guess:
 			o.saw(classOf(table, guessAbsent), found.exists)
 		}
 		switch {
 		case changed:
-			m.doubt = min(m.doubt+doubtMore, doubtMost)
-		case m.doubt > 0:
-			m.doubt--
+			next.doubt = min(next.doubt+doubtMore, doubtMost)
+		case next.doubt > 0:
+			next.doubt--
 		}
 		if !found.exists || found.err != nil {
 			r.drop(k)
 			continue
 		}
-		m.value, m.version, m.size, m.at = found.value, found.version, found.size, now
-		r.put(k, m, m.size)
+		*r.put(k, found.size) = next
 	}
-}
-
-// keep takes a row that was written.
-func keep[K comparable, T any](r *memos[K, T], k K, written T, version int64, size int, now time.Time) {
-	m, _ := r.get(k) // for its doubt
-	m.value, m.version, m.size, m.at = written, version, size, now
-	r.put(k, m, size)
 }
 
 // youth is for how long nobody else is likely to have written a row: a text's
 // outcome follows its start within that, on the same replica, while the code may
 // be checked anywhere.
 const youth = time.Second
-
-func (m memo[T]) young() bool { return time.Since(m.at) < youth }
 
 // class is a kind of guess: of rows of a table, that one is what it was a moment
 // ago, or a while ago, or that one of which nothing is known is not there.
@@ -143,8 +196,8 @@ const classes = class(tableCount) * guesses
 
 func classOf(table int, c class) class { return class(table)*guesses + c }
 
-func (m memo[T]) class(table int) class {
-	if m.young() {
+func (m *memo[T]) class(table int, now time.Time) class {
+	if now.Sub(m.at) < youth {
 		return classOf(table, guessYoung)
 	}
 	return classOf(table, guessOld)

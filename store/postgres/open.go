@@ -41,7 +41,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		pool: pool, clock: o.Now, sweeps: newSweeps(),
 	}
-	s.writer = &writer{config: pool.Config().ConnConfig, now: o.Now, made: &s.days, purged: &s.purged, odds: newOdds(), texts: map[string]statements{}}
+	s.writer = newWriter(pool.Config().ConnConfig, o.Now)
+	s.writer.made, s.writer.purged = &s.days, &s.purged
 	s.days.Store(&daySet{})
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.writer.lost = s.lose

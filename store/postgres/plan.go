@@ -1,5 +1,110 @@
 package postgres
 
+import (
+	"time"
+
+	"github.com/sixdigit/sixdigit/verify"
+)
+
+// plan is what can be guessed of a batch's rows before its operations are run.
+type plan struct {
+	*rows
+	guesses [classes]int
+	locks   *keyset // the rows that have to be locked and fetched at first
+}
+
+// guess takes of the rows that a batch names what can be guessed. The others are
+// returned: they have to be locked and fetched before anything is decided. When that
+// makes a trip anyway, rows that may be new are looked for in it.
+func (w *writer) guess(batch []request) (*rows, *keyset) {
+	p := plan{rows: w.spare, locks: newKeyset()}
+	if w.spare = nil; p.rows == nil {
+		p.rows = newRows()
+	}
+	p.memory, p.now = w.memory, time.Now()
+	for i := range batch {
+		if batch[i].op != nil {
+			p.foresee(batch[i].op)
+		}
+	}
+	p.rely = w.odds.daring(p.guesses)
+	for c, n := range p.guesses {
+		if n > 0 && !p.rely[c] {
+			p.give(class(c))
+		}
+	}
+	return p.rows, p.locks
+}
+
+// foresee guesses the rows that an operation names itself, and the subject of its
+// verification.
+func (p *plan) foresee(op *verify.Op) {
+	m := p.memory
+	if op.Idem != nil && !guess(p, tableIdems, &p.idems, &m.idems, op.Idem.Key, true) {
+		p.locks.idems.add(op.Idem.Key)
+	}
+	for _, place := range op.Places {
+		if !guess(p, tableCounters, &p.counters, &m.counters, place, true) {
+			p.locks.counters.add(place)
+		}
+	}
+	subject, fresh := op.Subject, len(op.Places) > 0 // it will charge, hence write
+	if op.ID != "" {
+		known := m.verifications.get(op.ID)
+		if known == nil {
+			p.locks.verifications.add(op.ID)
+			p.locks.subjectsOf.add(op.ID)
+			return
+		}
+		subject, fresh = known.value.Subject, false
+		if !guess(p, tableVerifications, &p.verifications, &m.verifications, op.ID, false) {
+			p.locks.verifications.add(op.ID)
+		}
+	}
+	if !guess(p, tableSubjects, &p.subjects, &m.subjects, subject, fresh) {
+		p.locks.subjects.add(subject)
+	}
+}
+
+// guess guesses a row: that it is what it was or, where nobody knows it and it may
+// be new, that it is not there. It reports whether it could.
+func guess[K comparable, T any](p *plan, table int, in *shelf[K, T], from *memos[K, T], k K, fresh bool) bool {
+	if in.rows[k] != nil {
+		return true
+	}
+	m := from.get(k)
+	switch {
+	case m != nil && m.doubt == 0:
+		c := m.class(table, p.now)
+		p.guesses[c]++
+		*in.put(k) = row[T]{value: m.value, exists: true, version: m.version, guessed: true, class: c}
+	case m == nil && fresh:
+		c := classOf(table, guessAbsent)
+		p.guesses[c]++
+		*in.put(k) = row[T]{guessed: true, class: c}
+	default:
+		return false
+	}
+	return true
+}
+
+// give gives up the guesses of a class: the rows have to be locked.
+func (p *plan) give(c class) {
+	give(&p.idems, c, p.locks.idems)
+	give(&p.subjects, c, p.locks.subjects)
+	give(&p.verifications, c, p.locks.verifications)
+	give(&p.counters, c, p.locks.counters)
+}
+
+func give[K comparable, T any](in *shelf[K, T], c class, locks set[K]) {
+	for k, row := range in.rows {
+		if row.guessed && row.class == c {
+			locks.add(k)
+			delete(in.rows, k)
+		}
+	}
+}
+
 // foresight is what can be said of a batch before its operations are run.
 type foresight struct {
 	named *keyset // the rows that the operations name
@@ -30,7 +135,7 @@ func (w *writer) foresee(batch []request) foresight {
 			continue
 		}
 		f.named.verifications.add(r.op.ID)
-		if m, ok := w.memory.verifications.get(r.op.ID); ok {
+		if m := w.memory.verifications.get(r.op.ID); m != nil {
 			f.named.subjects.add(m.value.Subject)
 		} else {
 			f.named.subjectsOf.add(r.op.ID)
@@ -39,66 +144,16 @@ func (w *writer) foresee(batch []request) foresight {
 	return f
 }
 
-// guess takes of the named rows what can be guessed. The others are returned:
-// they have to be locked and fetched before anything is decided. When that makes
-// a trip anyway, rows that may be new are looked for in it.
-func (w *writer) guess(f foresight) (r *rows, locks *keyset) {
-	m := w.memory
-	var n [classes]int
-	count(&n, tableIdems, &m.idems, f.named.idems, f.fresh.idems)
-	count(&n, tableSubjects, &m.subjects, f.named.subjects, f.fresh.subjects)
-	count(&n, tableVerifications, &m.verifications, f.named.verifications, f.fresh.verifications)
-	count(&n, tableCounters, &m.counters, f.named.counters, f.fresh.counters)
-	r, locks = newRows(), newKeyset()
-	r.memory, r.rely = m, w.odds.daring(n)
-	for id := range f.named.subjectsOf {
-		locks.subjectsOf.add(id)
-	}
-	guess(r, tableIdems, r.idems, idemsOf, f.named.idems, f.fresh.idems, locks.idems)
-	guess(r, tableSubjects, r.subjects, subjectsOf, f.named.subjects, f.fresh.subjects, locks.subjects)
-	guess(r, tableVerifications, r.verifications, verificationsOf, f.named.verifications, f.fresh.verifications, locks.verifications)
-	guess(r, tableCounters, r.counters, countersOf, f.named.counters, f.fresh.counters, locks.counters)
-	return r, locks
-}
-
-// count counts the guesses of each class that could be made.
-func count[K comparable, T any](n *[classes]int, table int, remembered *memos[K, T], named, fresh set[K]) {
-	for k := range named {
-		m, known := remembered.get(k)
-		if known && m.doubt == 0 {
-			n[m.class(table)]++
-		} else if _, guess := fresh[k]; guess && !known {
-			n[classOf(table, guessAbsent)]++
-		}
-	}
-}
-
-// guess makes the guesses of the classes to rely on.
-func guess[K comparable, T any](r *rows, table int, all map[K]row[T], memory func(*memory) *memos[K, T], named, fresh, locks set[K]) {
-	absent := classOf(table, guessAbsent)
-	for k := range named {
-		if _, found := find(r, table, all, memory, k); found {
-			continue
-		}
-		_, known := memory(r.memory).get(k)
-		if _, guess := fresh[k]; guess && !known && r.rely[absent] {
-			all[k] = row[T]{guessed: true, class: absent}
-			continue
-		}
-		locks.add(k)
-	}
-}
-
 // made counts the guesses by their classes.
 func (r *rows) made() (n [classes]int) {
-	tally(&n, r.idems)
-	tally(&n, r.subjects)
-	tally(&n, r.verifications)
-	tally(&n, r.counters)
+	tally(&n, r.idems.rows)
+	tally(&n, r.subjects.rows)
+	tally(&n, r.verifications.rows)
+	tally(&n, r.counters.rows)
 	return n
 }
 
-func tally[K comparable, T any](n *[classes]int, all map[K]row[T]) {
+func tally[K comparable, T any](n *[classes]int, all map[K]*row[T]) {
 	for _, row := range all {
 		if row.guessed {
 			n[row.class]++

@@ -1,48 +1,79 @@
 package postgres
 
-// recent remembers what was used lately, in at most size bytes: when the young
-// half is full, the old half is forgotten.
+// recent remembers what was used lately, in at most size bytes: what nobody has
+// asked for longest is forgotten first.
 type recent[K comparable, V any] struct {
 	size, filled int
-	young, old   map[K]sized[V]
+	all          map[K]*entry[K, V]
+	ring         *entry[K, V] // its newer one is the oldest, its older one the newest
+	spare        *entry[K, V] // one that was forgotten, to be used again
 }
 
-type sized[V any] struct {
-	value V
-	size  int
+type entry[K comparable, V any] struct {
+	key          K
+	value        V
+	size         int
+	newer, older *entry[K, V]
 }
 
 // entrySize is what an entry takes besides what it says of itself: about.
-const entrySize = 128
+const entrySize = 160
 
 func newRecent[K comparable, V any](size int) recent[K, V] {
-	return recent[K, V]{size: size, young: map[K]sized[V]{}}
+	ring := &entry[K, V]{}
+	ring.newer, ring.older = ring, ring
+	return recent[K, V]{size: size, all: map[K]*entry[K, V]{}, ring: ring}
 }
 
-func (r *recent[K, V]) get(k K) (V, bool) {
-	if e, ok := r.young[k]; ok {
-		return e.value, true
+// get returns what is remembered, nil when that is nothing. It lasts until the
+// next put or drop.
+func (r *recent[K, V]) get(k K) *V {
+	e := r.all[k]
+	if e == nil {
+		return nil
 	}
-	e, ok := r.old[k]
-	if ok {
-		r.put(k, e.value, e.size-entrySize) // or something used all the time would be forgotten
-	}
-	return e.value, ok
+	r.refresh(e)
+	return &e.value
 }
 
-func (r *recent[K, V]) put(k K, v V, size int) {
+// put makes room for what takes so much, and returns where it is to be put: over
+// what was remembered, if anything was.
+func (r *recent[K, V]) put(k K, size int) *V {
 	size += entrySize
-	r.filled -= r.young[k].size
-	if r.filled+size > r.size/2 {
-		r.old, r.young, r.filled = r.young, make(map[K]sized[V], len(r.young)), 0
+	e := r.all[k]
+	if e == nil {
+		for r.filled > 0 && r.filled+size > r.size {
+			r.remove(r.ring.newer)
+		}
+		if e, r.spare = r.spare, nil; e == nil {
+			e = &entry[K, V]{}
+		}
+		e.key, e.newer, e.older = k, e, e
+		r.all[k] = e
 	}
-	delete(r.old, k)
-	r.young[k] = sized[V]{v, size}
-	r.filled += size
+	r.filled += size - e.size
+	e.size = size
+	r.refresh(e)
+	return &e.value
+}
+
+// refresh makes an entry the newest.
+func (r *recent[K, V]) refresh(e *entry[K, V]) {
+	e.newer.older, e.older.newer = e.older, e.newer
+	e.newer, e.older = r.ring, r.ring.older
+	e.older.newer, r.ring.older = e, e
 }
 
 func (r *recent[K, V]) drop(k K) {
-	r.filled -= r.young[k].size // zero when it is not there
-	delete(r.young, k)
-	delete(r.old, k)
+	if e := r.all[k]; e != nil {
+		r.remove(e)
+	}
+}
+
+func (r *recent[K, V]) remove(e *entry[K, V]) {
+	delete(r.all, e.key)
+	r.filled -= e.size
+	e.newer.older, e.older.newer = e.older, e.newer
+	*e = entry[K, V]{}
+	r.spare = e
 }

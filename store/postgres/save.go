@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/sixdigit/sixdigit/verify"
 )
@@ -27,232 +26,229 @@ type saving struct {
 	unheld                                  bool // something is written that is not locked
 
 	version int64
-	memos   []func(now time.Time) // what to remember once it is committed
-}
-
-// rowsOf gathers rows of one table for one kind of statement.
-type rowsOf struct {
-	columns []column
-	n       int
-	block   *block
-}
-
-func (r *rowsOf) next() []array {
-	if r.block == nil {
-		r.block = newBlock(r.columns, r.n)
-	}
-	r.block.n++
-	return r.block.columns
-}
-
-// writes gathers what is written of one table.
-type writes struct {
-	sql                statements
-	fresh, known, gone rowsOf
-}
-
-func newWrites(sql statements, t table, n int) *writes {
-	return &writes{
-		sql: sql, fresh: rowsOf{columns: append(t.keys[:len(t.keys):len(t.keys)], t.columns...), n: n},
-		known: rowsOf{columns: append(versioned(t.keys), t.changing()...), n: n}, gone: rowsOf{columns: versioned(t.keys), n: n},
-	}
 }
 
 // queue makes statements of what is written.
-func (s *saving) queue(w *writes) {
-	if b := w.fresh.block; b != nil {
-		s.inserts.say(w.sql.insert, b.args(s.version)...)
+func (s *saving) queue(u *using) {
+	if b := u.fresh; b.n > 0 {
+		s.inserts.say(u.insert, b.args(s.version)...)
 	}
-	if b := w.known.block; b != nil {
-		s.updates.ask(nil, w.sql.update, b.args(s.version, int64(b.n))...)
+	if b := u.known; b.n > 0 {
+		s.updates.ask(nil, u.update, b.args(s.version, int64(b.n))...)
 	}
-	if b := w.gone.block; b != nil {
-		s.drops.ask(nil, w.sql.drop, b.args(int64(b.n))...)
+	if b := u.gone; b.n > 0 {
+		s.drops.ask(nil, u.drop, b.args(int64(b.n))...)
 	}
 }
 
-// saves are the statements that save what changed.
+// saves are the statements that save what changed. The memory is told, and keeps
+// it when it is committed.
 func (t *tx) saves(c verify.Changes, version int64) *saving {
 	s := &saving{version: version}
+	t.tidy()
 	t.saveIdems(s, c.Idems)
 	t.saveSubjects(s, c.Subjects)
 	t.saveVerifications(s, c.Verifications)
 	t.saveCounters(s, c.Counters)
-	t.checks(s, t.rows.written)
-	t.absences(s, t.rows.written)
+	t.checks(s)
+	t.absences(s)
 	saveEvents(&s.events, c.Events)
 	return s
 }
 
 func (t *tx) saveIdems(s *saving, all []verify.IdemEntry) {
 	slices.SortFunc(all, func(a, b verify.IdemEntry) int { return bytes.Compare(a.Key[:], b.Key[:]) })
-	w := newWrites(t.sql(tableIdems), tableOf(tableIdems), len(all))
+	u := t.use(tableIdems)
 	for i := range all {
 		key, e := all[i].Key, new(verify.IdemRow)
 		*e = all[i].IdemRow // a pointer to it would keep those of the whole batch
-		data, found := e.Record(), t.rows.idems[key]
+		data, found := e.Record(), t.rows.idems.at(key)
 		var c []array
 		if found.exists {
-			c = w.known.next()
+			c = u.known.next()
 			c[1].int64(found.version)
 			c[2].int64(micros(e.ExpiresAt))
 			c[3].bytes(data)
 			s.unheld = s.unheld || found.guessed
 		} else {
-			c = w.fresh.next()
+			c = u.fresh.next()
 			c[1].int64(micros(e.ExpiresAt))
 			c[2].bytes(data)
 		}
 		c[0].bytes(key[:])
-		s.memos = append(s.memos, func(now time.Time) { keep(&t.memory.idems, key, e, s.version, len(data), now) })
+		t.memory.idems.expect(key, e, s.version, len(data))
 	}
-	s.queue(w)
+	s.queue(u)
 }
 
 func (t *tx) saveSubjects(s *saving, all []*verify.Subject) {
 	slices.SortFunc(all, func(a, b *verify.Subject) int { return bytes.Compare(a.Key[:], b.Key[:]) })
-	w := newWrites(t.sql(tableSubjects), tableOf(tableSubjects), len(all))
+	u := t.use(tableSubjects)
 	for _, e := range all {
-		data, found := e.Record(), t.rows.subjects[e.Key]
+		data, found := e.Record(), t.rows.subjects.at(e.Key)
 		var c []array
 		if found.exists {
-			c = w.known.next()
+			c = u.known.next()
 			c[0].bytes(e.Key[:])
 			c[1].int64(found.version)
 			c = c[2:]
 			s.unheld = s.unheld || found.guessed
 		} else {
-			c = w.fresh.next()
+			c = u.fresh.next()
 			c[0].bytes(e.Key[:])
 			c = c[1:]
 		}
 		c[0].int64(micros(e.Quiet()))
 		c[1].int64(micros(e.Failed()))
 		c[2].bytes(data)
-		s.memos = append(s.memos, func(now time.Time) { keep(&t.memory.subjects, e.Key, e, s.version, len(data), now) })
+		t.memory.subjects.expect(e.Key, e, s.version, len(data))
 	}
-	s.queue(w)
+	s.queue(u)
+}
+
+// placed is a verification, and where it is.
+type placed struct {
+	home
+	*verify.Verification
 }
 
 func (t *tx) saveVerifications(s *saving, all []*verify.Verification) {
-	slices.SortFunc(all, func(a, b *verify.Verification) int { return t.days.order(a.ID, b.ID) })
-	for len(all) > 0 {
-		name, n := t.days.table(dayOf(all[0].ID)), 1
-		for n < len(all) && t.days.table(dayOf(all[n].ID)) == name {
+	if len(all) == 0 {
+		return
+	}
+	sorted := make([]placed, 0, len(all))
+	for _, v := range all {
+		sorted = append(sorted, placed{t.days.home(v.ID), v})
+	}
+	slices.SortFunc(sorted, func(a, b placed) int { return a.compare(b.home) })
+	for len(sorted) > 0 {
+		n := 1
+		for n < len(sorted) && sorted[n].together(sorted[0].home) {
 			n++
 		}
-		t.saveDay(s, newWrites(t.sqlOf(name), verificationsIn(name), n), all[:n])
-		all = all[n:]
+		u := t.useDay(sorted[0].table())
+		for _, p := range sorted[:n] {
+			t.saveVerification(s, u, p)
+		}
+		s.queue(u)
+		sorted = sorted[n:]
 	}
 }
 
-// saveDay saves verifications of one table.
-func (t *tx) saveDay(s *saving, w *writes, all []*verify.Verification) {
-	for _, v := range all {
-		data, found := v.Record(), t.rows.verifications[v.ID]
-		var c []array
-		if found.exists {
-			c = w.known.next()
-			c[2].int64(found.version)
-			c[3].int64(micros(v.Ended()))
-			c[4].int64(micros(v.DueAt()))
-			c[5].bytes(data)
-			s.unheld = s.unheld || found.guessed
-		} else {
-			c = w.fresh.next()
-			c[2].bytes(v.Subject[:])
-			c[3].text(v.To.E164())
-			c[4].int64(micros(v.Ended()))
-			c[5].int64(micros(v.DueAt()))
-			c[6].bytes(data)
-		}
-		c[0].int32(dayOf(v.ID))
-		c[1].text(v.ID)
-		s.memos = append(s.memos, func(now time.Time) { keep(&t.memory.verifications, v.ID, v, s.version, len(data), now) })
+func (t *tx) saveVerification(s *saving, u *using, p placed) {
+	v := p.Verification
+	data, found := v.Record(), t.rows.verifications.at(v.ID)
+	var c []array
+	if found.exists {
+		c = u.known.next()
+		c[2].int64(found.version)
+		c[3].int64(micros(v.Ended()))
+		c[4].int64(micros(v.DueAt()))
+		c[5].bytes(data)
+		s.unheld = s.unheld || found.guessed
+	} else {
+		c = u.fresh.next()
+		c[2].bytes(v.Subject[:])
+		c[3].text(v.To.E164())
+		c[4].int64(micros(v.Ended()))
+		c[5].int64(micros(v.DueAt()))
+		c[6].bytes(data)
 	}
-	s.queue(w)
+	c[0].int32(p.day)
+	c[1].text(v.ID)
+	t.memory.verifications.expect(v.ID, v, s.version, len(data))
 }
 
 func (t *tx) saveCounters(s *saving, all []verify.CountersEntry) {
 	slices.SortFunc(all, func(a, b verify.CountersEntry) int { return cmp.Compare(a.Place, b.Place) })
-	w := newWrites(t.sql(tableCounters), tableOf(tableCounters), len(all))
+	u := t.use(tableCounters)
 	for _, e := range all {
-		found := t.rows.counters[e.Place]
+		found := t.rows.counters.at(e.Place)
 		switch {
 		case len(e.Counters) == 0 && !found.exists:
 			continue
 		case len(e.Counters) == 0:
-			c := w.gone.next()
+			c := u.gone.next()
 			c[0].int64(int64(e.Place))
 			c[1].int64(found.version)
-			s.memos = append(s.memos, func(time.Time) { t.memory.counters.drop(e.Place) })
+			t.memory.counters.expectGone(e.Place)
+			s.unheld = s.unheld || found.guessed
 			continue
 		case found.exists:
-			c := w.known.next()
+			c := u.known.next()
 			c[0].int64(int64(e.Place))
 			c[1].int64(found.version)
 			c[2].int64(e.Expires())
 			c[3].bytes(e.Counters)
 		default:
-			c := w.fresh.next()
+			c := u.fresh.next()
 			c[0].int64(int64(e.Place))
 			c[1].int64(e.Expires())
 			c[2].bytes(e.Counters)
 		}
 		s.unheld = s.unheld || found.guessed
-		s.memos = append(s.memos, func(now time.Time) {
-			keep(&t.memory.counters, e.Place, e.Counters, s.version, len(e.Counters), now)
-		})
+		t.memory.counters.expect(e.Place, e.Counters, s.version, len(e.Counters))
 	}
-	s.queue(w)
+	s.queue(u)
 }
 
 // checks queues the look at rows that were guessed and are not written.
-func (t *tx) checks(s *saving, written *keyset) {
-	idems := &rowsOf{columns: versioned(tableOf(tableIdems).keys), n: len(t.rows.idems)}
-	for k, found := range t.rows.idems {
-		if found.guessed && found.exists && !has(written.idems, k) {
-			c := idems.next()
+func (t *tx) checks(s *saving) {
+	u := t.use(tableIdems)
+	for k, found := range t.rows.idems.rows {
+		if found.guessed && found.exists && !t.rows.writes(found.written) {
+			c := u.seen.next()
 			c[0].bytes(k[:])
 			c[1].int64(found.version)
 		}
 	}
-	s.check(t.sql(tableIdems), idems)
-	subjects := &rowsOf{columns: versioned(tableOf(tableSubjects).keys), n: len(t.rows.subjects)}
-	for k, found := range t.rows.subjects {
-		if found.guessed && found.exists && !has(written.subjects, k) {
-			c := subjects.next()
+	s.check(u)
+	u = t.use(tableSubjects)
+	for k, found := range t.rows.subjects.rows {
+		if found.guessed && found.exists && !t.rows.writes(found.written) {
+			c := u.seen.next()
 			c[0].bytes(k[:])
 			c[1].int64(found.version)
 		}
 	}
-	s.check(t.sql(tableSubjects), subjects)
-	t.checkVerifications(s, written)
-	counters := &rowsOf{columns: versioned(tableOf(tableCounters).keys), n: len(t.rows.counters)}
-	for p, found := range t.rows.counters {
-		if found.guessed && found.exists && !has(written.counters, p) {
-			c := counters.next()
+	s.check(u)
+	t.checkVerifications(s)
+	u = t.use(tableCounters)
+	for p, found := range t.rows.counters.rows {
+		if found.guessed && found.exists && !t.rows.writes(found.written) {
+			c := u.seen.next()
 			c[0].int64(int64(p))
 			c[1].int64(found.version)
 		}
 	}
-	s.check(t.sql(tableCounters), counters)
+	s.check(u)
 }
 
-func (t *tx) checkVerifications(s *saving, written *keyset) {
-	ids := set[string]{}
-	for id, found := range t.rows.verifications {
-		if found.guessed && found.exists && !has(written.verifications, id) {
+func (t *tx) checkVerifications(s *saving) {
+	var ids set[string]
+	for id, found := range t.rows.verifications.rows {
+		if found.guessed && found.exists && !t.rows.writes(found.written) {
+			if ids == nil {
+				ids = set[string]{}
+			}
 			ids.add(id)
 		}
 	}
 	for _, g := range t.days.groups(ids) {
-		versions := newArray(column{sqlType: "bigint"}, len(g.ids))
+		u := t.useDay(g.table)
 		for _, id := range g.ids {
-			versions.int64(t.rows.verifications[id].version)
+			c := u.seen.next()
+			c[0].int32(dayOf(id))
+			c[1].text(id)
+			c[2].int64(t.rows.verifications.at(id).version)
 		}
-		g.keys.columns = append(g.keys.columns, versions)
-		s.checks.ask(nil, t.sqlOf(g.table).check, g.keys.args(int64(g.keys.n))...)
+		s.check(u)
+	}
+}
+
+func (s *saving) check(u *using) {
+	if b := u.seen; b.n > 0 {
+		s.checks.ask(nil, u.check, b.args(int64(b.n))...)
 	}
 }
 
@@ -261,36 +257,33 @@ func (t *tx) checkVerifications(s *saving, written *keyset) {
 // when it begins: one that waited for another replica's rows has seen what that
 // one wrote, and those before it have not. They come last, when all other rows are
 // held: what is still not there then was not there with all of these.
-func (t *tx) absences(s *saving, written *keyset) {
-	if keys := unheld(t.rows.idems, written.idems); len(keys) > 0 {
-		s.checks.ask(nil, t.sql(tableIdems).absent, inOrder(keys).args()...)
+func (t *tx) absences(s *saving) {
+	r := t.rows
+	if keys := unheld(r, &r.idems); len(keys) > 0 {
+		s.checks.ask(nil, t.use(tableIdems).absent, inOrder(keys).args()...)
 	}
-	if keys := unheld(t.rows.subjects, written.subjects); len(keys) > 0 {
-		s.checks.ask(nil, t.sql(tableSubjects).absent, inOrder(keys).args()...)
+	if keys := unheld(r, &r.subjects); len(keys) > 0 {
+		s.checks.ask(nil, t.use(tableSubjects).absent, inOrder(keys).args()...)
 	}
-	for _, g := range t.days.groups(unheld(t.rows.verifications, written.verifications)) {
-		s.checks.ask(nil, t.sqlOf(g.table).absent, g.keys.args()...)
+	for _, g := range t.days.groups(unheld(r, &r.verifications)) {
+		s.checks.ask(nil, t.useDay(g.table).absent, g.keys.args()...)
 	}
-	if keys := unheld(t.rows.counters, written.counters); len(keys) > 0 {
-		s.checks.ask(nil, t.sql(tableCounters).absent, placesInOrder(keys).args()...)
+	if keys := unheld(r, &r.counters); len(keys) > 0 {
+		s.checks.ask(nil, t.use(tableCounters).absent, placesInOrder(keys).args()...)
 	}
 }
 
 // unheld are the keys of rows that are not there, and are not written.
-func unheld[K comparable, T any](all map[K]row[T], written set[K]) set[K] {
-	keys := set[K]{}
-	for k, found := range all {
-		if !found.exists && !has(written, k) {
+func unheld[K comparable, T any](r *rows, in *shelf[K, T]) (keys set[K]) {
+	for k, found := range in.rows {
+		if !found.exists && !r.writes(found.written) {
+			if keys == nil {
+				keys = set[K]{}
+			}
 			keys.add(k)
 		}
 	}
 	return keys
-}
-
-func (s *saving) check(sql statements, r *rowsOf) {
-	if b := r.block; b != nil {
-		s.checks.ask(nil, sql.check, b.args(int64(b.n))...)
-	}
 }
 
 // commit saves and commits, in one round trip: the whole transaction, unless it

@@ -21,6 +21,29 @@ type table struct {
 	keys, columns []column
 }
 
+// using is a table as the writer uses it: its statements, and what their arguments
+// are gathered in, again for each batch.
+type using struct {
+	statements
+	fresh, known, gone, seen *block // to insert, to update, to delete, and to be sure of
+}
+
+func (t table) using() *using {
+	return &using{
+		t.statements(), newBlock(t.all(), 0), newBlock(append(versioned(t.keys), t.changing()...), 0),
+		newBlock(versioned(t.keys), 0), newBlock(versioned(t.keys), 0),
+	}
+}
+
+// clear makes room for another batch.
+func (u *using) clear() {
+	for _, b := range []*block{u.fresh, u.known, u.gone, u.seen} {
+		if b.n > 0 {
+			b.clear()
+		}
+	}
+}
+
 const (
 	tableIdems = iota
 	tableSubjects
@@ -123,11 +146,14 @@ func (t table) lock() string {
 // insert writes new rows: keys, columns, and last the version of all of them.
 // It fails where one is there already.
 func (t table) insert() string {
-	columns := append(t.keys[:len(t.keys):len(t.keys)], t.columns...)
+	columns := t.all()
 	name := func(c column) string { return c.name }
 	return fmt.Sprintf("INSERT INTO %s (%s, version) SELECT %s, $%d::bigint FROM %s",
 		t.name, each(columns, name), each(columns, func(c column) string { return "k." + c.name }), len(columns)+1, given(columns))
 }
+
+// all are the keys and the columns.
+func (t table) all() []column { return append(t.keys[:len(t.keys):len(t.keys)], t.columns...) }
 
 // changing are the columns that an update writes.
 func (t table) changing() (all []column) {

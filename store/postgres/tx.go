@@ -44,9 +44,9 @@ func (t *tx) begin(to *trip, query string, about int64) {
 
 // start begins the transaction anew and fetches rows.
 func (t *tx) start(wanted *keyset) error {
-	memory, rely := t.rows.memory, t.rows.rely
+	before := t.rows
 	t.rows, t.begun, t.locked = newRows(), true, -1
-	t.rows.memory, t.rows.rely = memory, rely
+	t.rows.memory, t.rows.rely, t.rows.now = before.memory, before.rely, before.now
 	var to trip
 	t.begin(&to, t.session.begin, 0)
 	t.lock(&to, wanted)
@@ -73,28 +73,28 @@ func (t *tx) send(to trip) error {
 // keys.
 func (t *tx) lock(to *trip, k *keyset) {
 	if len(k.idems) > 0 {
-		absent(t.rows.idems, k.idems)
-		to.ask(t.readIdem, t.sql(tableIdems).lock, inOrder(k.idems).args()...)
+		absent(&t.rows.idems, k.idems)
+		to.ask(t.readIdem, t.use(tableIdems).lock, inOrder(k.idems).args()...)
 	}
 	if len(k.subjects)+len(k.subjectsOf) > 0 {
-		absent(t.rows.subjects, k.subjects)
+		absent(&t.rows.subjects, k.subjects)
 		query, args := t.subjectQuery(k)
 		to.ask(t.readSubject, query, args...)
 	}
-	absent(t.rows.verifications, k.verifications)
+	absent(&t.rows.verifications, k.verifications)
 	for _, g := range t.days.groups(k.verifications) {
-		to.ask(func(values [][]byte) error { return t.readVerification(values, k) }, t.sqlOf(g.table).lock, g.keys.args()...)
+		to.ask(func(values [][]byte) error { return t.readVerification(values, k) }, t.useDay(g.table).lock, g.keys.args()...)
 	}
 	if len(k.counters) > 0 {
-		absent(t.rows.counters, k.counters)
-		to.ask(t.readCounters, t.sql(tableCounters).lock, placesInOrder(k.counters).args()...)
+		absent(&t.rows.counters, k.counters)
+		to.ask(t.readCounters, t.use(tableCounters).lock, placesInOrder(k.counters).args()...)
 	}
 }
 
 // absent says of rows that they are not there, until they are read.
-func absent[K comparable, T any](all map[K]row[T], keys set[K]) {
+func absent[K comparable, T any](in *shelf[K, T], keys set[K]) {
 	for k := range keys {
-		all[k] = row[T]{}
+		*in.add(k) = row[T]{}
 	}
 }
 
@@ -103,7 +103,7 @@ func absent[K comparable, T any](all map[K]row[T], keys set[K]) {
 func (t *tx) subjectQuery(k *keyset) (query string, args [][]byte) {
 	args = inOrder(k.subjects).args()
 	if len(k.subjectsOf) == 0 {
-		return t.sql(tableSubjects).lock, args
+		return t.use(tableSubjects).lock, args
 	}
 	keys := `SELECT unnest($1::bytea[]) AS key`
 	for _, g := range t.days.groups(k.subjectsOf) {
@@ -122,7 +122,7 @@ func (t *tx) readIdem(values [][]byte) error {
 	version, err := int64Of(values[1])
 	value, bad := verify.ReadIdem(values[2])
 	k := verify.MAC(values[0])
-	t.rows.idems[k] = row[*verify.IdemRow]{value: value, err: bad, exists: true, version: version, size: len(values[2])}
+	*t.rows.idems.add(k) = row[*verify.IdemRow]{value: value, err: bad, exists: true, version: version, size: len(values[2])}
 	return err
 }
 
@@ -131,7 +131,7 @@ func (t *tx) readSubject(values [][]byte) error {
 	version, err := int64Of(values[1])
 	k := verify.SubjectKey(values[0])
 	value, bad := verify.ReadSubject(k, values[2])
-	t.rows.subjects[k] = row[*verify.Subject]{value: value, err: bad, exists: true, version: version, size: len(values[2])}
+	*t.rows.subjects.add(k) = row[*verify.Subject]{value: value, err: bad, exists: true, version: version, size: len(values[2])}
 	return err
 }
 
@@ -141,12 +141,10 @@ func (t *tx) readVerification(values [][]byte, k *keyset) error {
 	version, err := int64Of(values[2])
 	id, subject := string(values[1]), values[3]
 	value, bad := verify.ReadVerification(id, string(values[4]), values[5])
-	t.rows.verifications[id] = row[*verify.Verification]{value: value, err: bad, exists: true, version: version, size: len(values[5])}
+	*t.rows.verifications.add(id) = row[*verify.Verification]{value: value, err: bad, exists: true, version: version, size: len(values[5])}
 	if _, asked := k.subjectsOf[id]; asked && len(subject) == len(verify.SubjectKey{}) {
 		// It was looked for, in the statement before.
-		if key := verify.SubjectKey(subject); !has(t.rows.subjects, key) {
-			t.rows.subjects[key] = row[*verify.Subject]{}
-		}
+		t.rows.subjects.add(verify.SubjectKey(subject))
 	}
 	return err
 }
@@ -156,21 +154,16 @@ func (t *tx) readCounters(values [][]byte) error {
 	place, err := int64Of(values[0])
 	version, err2 := int64Of(values[1])
 	value, bad := verify.ReadCounters(append([]byte(nil), values[2]...))
-	t.rows.counters[verify.Place(place)] = row[verify.Counters]{value: value, err: bad, exists: true, version: version, size: len(value)}
+	*t.rows.counters.add(verify.Place(place)) = row[verify.Counters]{value: value, err: bad, exists: true, version: version, size: len(value)}
 	return errors.Join(err, err2)
-}
-
-func has[K comparable, V any](m map[K]V, k K) bool {
-	_, ok := m[k]
-	return ok
 }
 
 // learn compares what was fetched with what was remembered, and remembers it:
 // rows as they were before this transaction, also where that fails.
 func (t *tx) learn(fresh *keyset) {
 	m, o := t.memory, t.odds
-	learn(o, tableIdems, &m.idems, t.rows.idems, fresh.idems)
-	learn(o, tableSubjects, &m.subjects, t.rows.subjects, fresh.subjects)
-	learn(o, tableVerifications, &m.verifications, t.rows.verifications, fresh.verifications)
-	learn(o, tableCounters, &m.counters, t.rows.counters, fresh.counters)
+	learn(o, tableIdems, &m.idems, &t.rows.idems, fresh.idems)
+	learn(o, tableSubjects, &m.subjects, &t.rows.subjects, fresh.subjects)
+	learn(o, tableVerifications, &m.verifications, &t.rows.verifications, fresh.verifications)
+	learn(o, tableCounters, &m.counters, &t.rows.counters, fresh.counters)
 }

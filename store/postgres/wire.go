@@ -51,7 +51,7 @@ func (a *array) bytes(b []byte) { a.grow(len(b)); *a = append(*a, b...) }
 
 func (a *array) text(s string) { a.grow(len(s)); *a = append(*a, s...) }
 
-func (a *array) int64(n int64) { a.grow(8); *a = append(*a, int64Arg(n)...) }
+func (a *array) int64(n int64) { a.grow(8); *a = binary.BigEndian.AppendUint64(*a, uint64(n)) } // #nosec G115 -- as bits
 
 func (a *array) int32(n int32) { a.grow(4); *a = binary.BigEndian.AppendUint32(*a, uint32(n)) } // #nosec G115 -- as bits
 
@@ -68,6 +68,7 @@ func int64Of(b []byte) (int64, error) {
 type block struct {
 	columns []array
 	n       int
+	filled  [][]byte // what args has returned last
 }
 
 func newBlock(columns []column, n int) *block {
@@ -78,15 +79,32 @@ func newBlock(columns []column, n int) *block {
 	return b
 }
 
-// args are the block as a statement's arguments, and further ones.
+// next begins a row: each of its columns is to be added to.
+func (b *block) next() []array {
+	b.n++
+	return b.columns
+}
+
+// clear makes the block empty, to be filled again.
+func (b *block) clear() {
+	b.n = 0
+	for i, c := range b.columns {
+		b.columns[i] = c[:arrayHead]
+		clear(c[12:16])
+	}
+}
+
+// args are the block as a statement's arguments, and further ones. They last
+// until the block is cleared.
 func (b *block) args(further ...int64) [][]byte {
-	args := make([][]byte, 0, len(b.columns)+len(further))
+	args := b.filled[:0]
 	for _, c := range b.columns {
 		args = append(args, c)
 	}
 	for _, n := range further {
 		args = append(args, int64Arg(n))
 	}
+	b.filled = args
 	return args
 }
 
@@ -116,10 +134,7 @@ const preparedKept = 256
 // prepare returns a statement's description, nil when none shall be prepared:
 // some poolers keep none.
 func (s *session) prepare(ctx context.Context, query string) (*pgconn.StatementDescription, error) {
-	if s.conn.Config().DefaultQueryExecMode != pgx.QueryExecModeCacheStatement {
-		return nil, nil
-	}
-	if d, ok := s.prepared[query]; ok {
+	if d, ok := s.prepared[query]; ok || !s.prepares {
 		return d, nil
 	}
 	d, err := s.conn.PgConn().Prepare(ctx, nameOf(query), query, nil)
@@ -142,7 +157,7 @@ func nameOf(query string) string {
 func (s *session) makeRoom(ctx context.Context, t trip) error {
 	fresh := set[string]{}
 	for _, st := range t {
-		if !has(s.prepared, st.query) {
+		if s.prepared[st.query] == nil {
 			fresh.add(st.query)
 		}
 	}

@@ -25,7 +25,9 @@ type writer struct {
 	session *session // nil when it has to be made anew
 	memory  *memory  // of the session
 	odds    *odds
-	texts   map[string]statements // by table
+	fixed   [tableCount]*using
+	tables  map[string]*using // of verifications
+	spare   *rows             // to be used again
 
 	dialing *dialing // a connection that is being made anew; nil when none is
 	failure error    // why there was none for the last batch that had to do without
@@ -33,26 +35,45 @@ type writer struct {
 	trips, reruns atomic.Int64 // so many were made, for tests
 }
 
-// sqlOf returns the statements of a table of verifications.
-func (w *writer) sqlOf(name string) statements {
-	s, ok := w.texts[name]
-	if !ok {
-		s = verificationsIn(name).statements()
-		w.texts[name] = s
+func newWriter(config *pgx.ConnConfig, now func() time.Time) *writer {
+	w := &writer{config: config, now: now, odds: newOdds(), tables: map[string]*using{}}
+	for n := range w.fixed {
+		w.fixed[n] = tableOf(n).using()
 	}
-	return s
+	w.tables[parentTable] = w.fixed[tableVerifications]
+	return w
 }
 
-// sql returns the statements of a table.
-func (w *writer) sql(n int) statements {
-	t := tableOf(n)
-	s, ok := w.texts[t.name]
-	if !ok {
-		s = t.statements()
-		w.texts[t.name] = s
+// daysKept is how many tables of verifications are kept in mind: yesterday's and
+// today's, and some that are asked for by chance.
+const daysKept = 4
+
+// tidy makes room in the tables for another batch.
+func (w *writer) tidy() {
+	if len(w.tables) > daysKept {
+		clear(w.tables)
+		w.tables[parentTable] = w.fixed[tableVerifications]
 	}
-	return s
+	for _, u := range w.fixed {
+		u.clear()
+	}
+	for _, u := range w.tables {
+		u.clear()
+	}
 }
+
+// useDay returns a table of verifications.
+func (w *writer) useDay(name string) *using {
+	u := w.tables[name]
+	if u == nil {
+		u = verificationsIn(name).using()
+		w.tables[name] = u
+	}
+	return u
+}
+
+// use returns a table.
+func (w *writer) use(n int) *using { return w.fixed[n] }
 
 // maxRuns bounds how often a batch is run again.
 const maxRuns = 10
@@ -125,13 +146,12 @@ func (w *writer) try(batch []request, wanted *keyset, care bool, out []commit.Re
 		return err
 	}
 	t := &tx{writer: w, days: *w.made.Load()}
-	f := w.foresee(batch)
 	locks := wanted
 	if care {
-		wanted.merge(f.named)
+		wanted.merge(w.foresee(batch).named)
 		t.rows = newRows()
 	} else {
-		t.rows, locks = w.guess(f)
+		t.rows, locks = w.guess(batch)
 	}
 	about, ok := w.session.clock.now()
 	t.now = about
@@ -143,14 +163,19 @@ func (w *writer) try(batch []request, wanted *keyset, care bool, out []commit.Re
 	}
 	changes, err := w.decide(t, batch, locks, out)
 	if err == nil {
-		t.learn(f.fresh)
+		if t.begun {
+			t.learn(w.foresee(batch).fresh)
+		}
 		err = w.finish(t, batch, changes, about)
 	}
 	if err != nil {
 		t.rows.addTo(wanted)
 		wanted.addChanges(changes)
+		return err
 	}
-	return err
+	t.rows.clear()
+	w.spare = t.rows
+	return nil
 }
 
 // decide runs the operations until all rows that they need are there.
@@ -206,10 +231,14 @@ func (w *writer) finish(t *tx, batch []request, c verify.Changes, about int64) e
 		return w.leave(t, s, guesses, about)
 	}
 	sent := time.Now()
-	switch err := t.commit(s, about); {
-	case err == nil:
-		w.remember(s, guesses)
+	err := t.commit(s, about)
+	if err == nil {
+		w.memory.arrived()
+		w.odds.right(guesses)
 		return nil
+	}
+	w.memory.failed()
+	switch {
 	case refused(err) && !w.session.doubt, errors.Is(err, errNotCommitted), !w.session.sent:
 		return err
 	default:
@@ -237,13 +266,4 @@ func beats(batch []request) bool {
 		}
 	}
 	return false
-}
-
-// remember keeps what was committed.
-func (w *writer) remember(s *saving, guesses [classes]int) {
-	now := time.Now()
-	for _, memo := range s.memos {
-		memo(now)
-	}
-	w.odds.right(guesses)
 }
