@@ -154,7 +154,7 @@ func (s *scanner) digits(text string) (n int) {
 func (s *scanner) verification(v *Verification) {
 	s.open('{')
 	for s.more('}') {
-		switch s.name() {
+		switch name := s.name(); name {
 		case "app":
 			v.App = s.text()
 		case "subject":
@@ -167,14 +167,6 @@ func (s *scanner) verification(v *Verification) {
 			v.Channel = Channel(s.text())
 		case "status":
 			v.Status = Status(s.text())
-		case "reason":
-			v.Reason = Reason(s.text())
-		case "test":
-			v.Test = s.yes()
-		case "domain":
-			v.Domain = s.text()
-		case "session":
-			s.bytes(v.Session[:])
 		case "network":
 			s.bytes(v.Network[:])
 		case "salt":
@@ -201,23 +193,39 @@ func (s *scanner) verification(v *Verification) {
 			v.EndedAt = s.time()
 		case "sends":
 			v.Sends = s.sends(v.Sends)
-		case "metadata":
-			v.Metadata = s.metadata(v.Metadata)
-		case "service":
-			v.Service = s.text()
-		case "name":
-			v.Name = s.text()
-		case "app_hash":
-			v.AppHash = s.text()
-		case "code_mac":
-			s.bytes(v.CodeMAC[:])
-		case "supplied":
-			v.Supplied = s.yes()
-		case "sealed":
-			v.Sealed = s.sealed()
 		default:
-			s.bad = true
+			s.option(v, name)
 		}
+	}
+}
+
+// option reads the value of a member that most verifications are without.
+func (s *scanner) option(v *Verification, name string) {
+	switch name {
+	case "reason":
+		v.Reason = Reason(s.text())
+	case "test":
+		v.Test = s.yes()
+	case "domain":
+		v.Domain = s.text()
+	case "session":
+		s.bytes(v.Session[:])
+	case "metadata":
+		v.Metadata = s.metadata(v.Metadata)
+	case "service":
+		v.Service = s.text()
+	case "name":
+		v.Name = s.text()
+	case "app_hash":
+		v.AppHash = s.text()
+	case "code_mac":
+		s.bytes(v.CodeMAC[:])
+	case "supplied":
+		v.Supplied = s.yes()
+	case "sealed":
+		v.Sealed = s.sealed()
+	default:
+		s.bad = true
 	}
 }
 

@@ -106,7 +106,7 @@ func alone(ctx context.Context, path string, work func(tx *sql.Conn) error) erro
 	if err := migrate(ctx, path); err != nil {
 		return err
 	}
-	if err := settle(path); err != nil {
+	if err := settle(path); err != nil { //nolint:contextcheck // A transaction that has begun is not broken off.
 		return err
 	}
 	return exclusively(ctx, path, func(tx *sql.Conn) error {

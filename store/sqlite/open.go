@@ -78,11 +78,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.Join(unavailable("open "+path, err), s.writer.close(), pool.Close())
 	}
 	// Whatever was left behind in the redo log is taken over.
-	if err := s.writer.run(nil, nil); err != nil {
+	if err := s.writer.run(nil, nil); err != nil { //nolint:contextcheck // A transaction that has begun is not broken off.
 		return nil, errors.Join(err, s.writer.close(), pool.Close())
 	}
 	s.queue = commit.New(s.writer.run, commit.Options{Observe: o.Observe})
-	tidy, end := context.WithCancel(context.Background())
+	tidy, end := context.WithCancel(context.WithoutCancel(ctx)) // until Close
 	var wg sync.WaitGroup
 	wg.Go(func() { s.tidy(tidy) })
 	s.end = func() { end(); wg.Wait() }

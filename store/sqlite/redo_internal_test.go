@@ -230,7 +230,9 @@ func TestTidy(t *testing.T) {
 	if _, err := s.Do(t.Context(), made("a")); err != nil {
 		t.Fatal(err)
 	}
-	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) { // a real clock, a real file
+	poll := time.NewTicker(10 * time.Millisecond) // a real clock, a real file
+	defer poll.Stop()
+	for start := time.Now(); ; <-poll.C {
 		var rows, log int
 		if err := s.pool.QueryRow(`SELECT (SELECT count(*) FROM verifications), (SELECT count(*) FROM redo)`).Scan(&rows, &log); err != nil {
 			t.Fatal(err)

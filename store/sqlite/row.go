@@ -67,7 +67,7 @@ func readRow(b []byte) (r row, rest []byte, err error) {
 		return r, nil, err
 	}
 	for i := range r.times {
-		n := 0
+		var n int
 		if r.times[i], n = binary.Varint(b); n <= 0 {
 			return r, nil, errRedo
 		}
