@@ -105,7 +105,7 @@ func (w *writer) logAgain(add func(row)) {
 		return
 	}
 	for _, k := range old.refused {
-		if _, newer := w.redo.young.rows[k]; newer || slices.ContainsFunc(w.tx.rows, func(l logged) bool { return l.key == k }) {
+		if _, newer := w.redo.young.rows[k]; newer || w.tx.has(k) {
 			continue
 		}
 		if r, ok := old.find(k); ok {

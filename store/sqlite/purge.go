@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -224,7 +223,7 @@ func (w *writer) purge(b bite) (done bitten, err error) {
 // transaction.
 func (w *writer) isLogged(k rowKey) bool {
 	_, known := w.redo.find(k)
-	return known || slices.ContainsFunc(w.tx.rows, func(l logged) bool { return l.key == k })
+	return known || w.tx.has(k)
 }
 
 // keyOfAny is the key of a row as its table has it.

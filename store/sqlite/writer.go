@@ -49,6 +49,11 @@ type txn struct {
 	cut         int  // so many values are deleted
 }
 
+// has reports whether a row is part of the transaction's value.
+func (t *txn) has(k rowKey) bool {
+	return slices.ContainsFunc(t.rows, func(l logged) bool { return l.key == k })
+}
+
 func newWriter(c driver.Connector, now func() time.Time, log *slog.Logger) *writer {
 	return &writer{connector: c, now: now, log: log, bite: purgeBite, tick: time.Now, redo: newRedo(), full: fullRows, least: leastBite}
 }
