@@ -33,9 +33,9 @@ type Result[R any] struct {
 }
 
 // Run commits a batch. It sets out[i], which is zero at first, to the result of
-// batch[i], and returns only when the results are durable. An error fails every
-// operation of the batch. Run is called by one goroutine at a time and must not
-// keep its arguments, which the next batch uses again.
+// batch[i], and returns only when the results are durable, or will be with the next
+// Sync. An error fails every operation of the batch. Run is called by one goroutine
+// at a time and must not keep its arguments, which another batch uses again.
 type Run[Q, R any] func(batch []Q, out []Result[R]) error
 
 // Options are a Queue's settings. The zero Options are the defaults.
@@ -46,8 +46,14 @@ type Options struct {
 	// callers wait, within their context, to be let in.
 	MaxWaiting int
 	// Observe is told the size of each batch and how long it took, after its
-	// callers were answered. It is called by the writer: it must be quick.
+	// callers were answered. It is called by the writer, or beside
+	// it where there is a Sync: it must be quick.
 	Observe func(size int, took time.Duration)
+	// Sync makes durable what all batches have done that were run before it is
+	// called; nil is for a Run that does so itself. While it runs, the next batches
+	// run too, and what they have done is the next Sync's. An error fails every
+	// operation of the batches that waited for it.
+	Sync func() error
 }
 
 // Queue gathers operations into batches. Make one with New.
@@ -55,6 +61,7 @@ type Queue[Q, R any] struct {
 	run      Run[Q, R]
 	maxBatch int
 	observe  func(int, time.Duration)
+	sync     func() error
 
 	room   chan struct{} // holds one token for each waiting operation
 	wake   chan struct{} // tells the writer that something waits
@@ -67,10 +74,21 @@ type Queue[Q, R any] struct {
 
 	calls sync.Pool // of *call[Q, R] that were answered
 
-	// The writer's, used again for each batch.
-	taken []*call[Q, R]
+	// Of a queue with a Sync.
+	unsynced []*round[Q, R] // guarded by mu
+	dirty    chan struct{}  // tells the syncer of them
+	syncing  sync.Mutex
+	synced   chan struct{} // closed when the syncer has ended
+
+	spare []*round[Q, R] // guarded by mu
+}
+
+// round is one batch under way. Its slices are used again.
+type round[Q, R any] struct {
+	calls []*call[Q, R]
 	batch []Q
 	out   []Result[R]
+	start time.Time
 }
 
 // call is one operation under way.
@@ -94,12 +112,15 @@ func New[Q, R any](run Run[Q, R], o Options) *Queue[Q, R] {
 		o.Observe = func(int, time.Duration) {}
 	}
 	q := &Queue[Q, R]{
-		run: run, maxBatch: o.MaxBatch, observe: o.Observe,
+		run: run, maxBatch: o.MaxBatch, observe: o.Observe, sync: o.Sync,
 		room:   make(chan struct{}, o.MaxWaiting),
 		wake:   make(chan struct{}, 1),
 		closed: make(chan struct{}),
 		done:   make(chan struct{}),
+		dirty:  make(chan struct{}, 1),
+		synced: make(chan struct{}),
 	}
+	go q.syncer()
 	go q.write()
 	return q
 }
@@ -138,7 +159,7 @@ func (q *Queue[Q, R]) Submit(ctx context.Context, op Q) (R, error) {
 	}
 	q.waiting = append(q.waiting, c)
 	q.mu.Unlock()
-	q.signal()
+	signal(q.wake)
 
 	select {
 	case <-c.done:
@@ -172,13 +193,14 @@ func (q *Queue[Q, R]) Close() {
 		close(q.closed)
 	}
 	q.mu.Unlock()
-	q.signal()
+	signal(q.wake)
 	<-q.done
+	<-q.synced
 }
 
-func (q *Queue[Q, R]) signal() {
+func signal(to chan struct{}) {
 	select {
-	case q.wake <- struct{}{}:
+	case to <- struct{}{}:
 	default:
 	}
 }
@@ -188,6 +210,7 @@ func (q *Queue[Q, R]) write() {
 	ended := false
 	defer func() {
 		if ended {
+			close(q.dirty)
 			close(q.done)
 			return
 		}
@@ -200,10 +223,10 @@ func (q *Queue[Q, R]) write() {
 		// operation: one turn for them fills the batch by half as much again.
 		// When nobody can run it costs nothing.
 		runtime.Gosched()
-		calls, more := q.take()
+		r, more := q.take()
 		switch {
-		case len(calls) > 0:
-			q.commit(calls)
+		case r != nil:
+			q.commit(r)
 		case !more:
 			ended = true
 			return
@@ -213,21 +236,21 @@ func (q *Queue[Q, R]) write() {
 	}
 }
 
-// take returns the next batch, without those whose callers have gone. more is
-// false when nothing waits and nothing will.
-func (q *Queue[Q, R]) take() (calls []*call[Q, R], more bool) {
+// take returns the next batch, without those whose callers have gone; nil when
+// there is none. more is false when nothing waits and nothing will.
+func (q *Queue[Q, R]) take() (r *round[Q, R], more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	calls = q.taken[:0]
+	r = q.fresh()
 	taken := 0
 	for _, c := range q.waiting {
-		if len(calls) == q.maxBatch {
+		if len(r.calls) == q.maxBatch {
 			break
 		}
 		taken++
 		if c.ctx.Err() == nil {
 			c.taken = true // from here on its caller waits for the result
-			calls = append(calls, c)
+			r.calls, r.batch = append(r.calls, c), append(r.batch, c.op)
 		}
 	}
 	rest := copy(q.waiting, q.waiting[taken:])
@@ -236,37 +259,102 @@ func (q *Queue[Q, R]) take() (calls []*call[Q, R], more bool) {
 	for range taken {
 		<-q.room
 	}
-	q.taken = calls
-	return calls, rest > 0 || !q.closing
+	if len(r.calls) == 0 {
+		q.spare = append(q.spare, r)
+		r = nil
+	}
+	return r, rest > 0 || !q.closing
 }
 
-// commit runs one batch and answers its callers, whatever happens.
-func (q *Queue[Q, R]) commit(calls []*call[Q, R]) {
-	batch, out := q.batch[:0], slices.Grow(q.out[:0], len(calls))[:len(calls)]
-	for _, c := range calls {
-		batch = append(batch, c.op)
+// fresh is an empty round. The caller holds mu.
+func (q *Queue[Q, R]) fresh() *round[Q, R] {
+	n := len(q.spare)
+	if n == 0 {
+		return &round[Q, R]{}
 	}
-	q.batch, q.out = batch, out
-	start := time.Now()
+	r := q.spare[n-1]
+	q.spare = q.spare[:n-1]
+	return r
+}
+
+// commit runs one batch, whatever happens, and sees that its callers are answered.
+func (q *Queue[Q, R]) commit(r *round[Q, R]) {
+	r.out = slices.Grow(r.out[:0], len(r.calls))[:len(r.calls)]
+	r.start = time.Now()
 	err := ErrPanicked // what Goexit leaves behind
 	defer func() {
-		took := time.Since(start)
 		if p := recover(); p != nil {
 			// The value of a panic may hold anything; its type does not.
 			err = fmt.Errorf("%w: %T", ErrPanicked, p)
 		}
-		for i, c := range calls {
-			if err != nil {
-				out[i] = Result[R]{Err: err}
-			}
-			c.result = out[i]
-			c.done <- struct{}{} // from here on it is its caller's
+		if err != nil || q.sync == nil {
+			q.answer(r, err)
+			return
 		}
-		n := len(calls)
-		clear(calls)
-		clear(batch)
-		clear(out)
-		q.observe(n, took)
+		q.mu.Lock()
+		q.unsynced = append(q.unsynced, r)
+		alone := len(r.calls) == 1 && len(q.waiting) == 0
+		q.mu.Unlock()
+		// With nobody else about, another goroutine would only have to be woken.
+		if alone && q.syncing.TryLock() {
+			q.settle()
+			return
+		}
+		signal(q.dirty)
 	}()
-	err = q.run(batch, out)
+	err = q.run(r.batch, r.out)
+}
+
+// syncer syncs beside the writer, for as many batches at once as there are.
+func (q *Queue[Q, R]) syncer() {
+	defer close(q.synced)
+	for open := true; open; {
+		_, open = <-q.dirty
+		q.syncing.Lock()
+		q.settle()
+	}
+}
+
+// settle syncs and answers whoever waits for that. The caller has locked syncing,
+// which settle unlocks.
+func (q *Queue[Q, R]) settle() {
+	defer q.syncing.Unlock()
+	q.mu.Lock()
+	rounds := q.unsynced
+	q.unsynced = nil
+	q.mu.Unlock()
+	if len(rounds) == 0 {
+		return
+	}
+	err := ErrPanicked // what Goexit leaves behind
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %T", ErrPanicked, p)
+		}
+		for _, r := range rounds {
+			q.answer(r, err)
+		}
+	}()
+	err = q.sync()
+}
+
+// answer hands each caller of a batch its result, or all of them err.
+func (q *Queue[Q, R]) answer(r *round[Q, R], err error) {
+	took := time.Since(r.start)
+	for i, c := range r.calls {
+		if err != nil {
+			r.out[i] = Result[R]{Err: err}
+		}
+		c.result = r.out[i]
+		c.done <- struct{}{} // from here on it is its caller's
+	}
+	n := len(r.calls)
+	clear(r.calls)
+	clear(r.batch)
+	clear(r.out)
+	r.calls, r.batch, r.out = r.calls[:0], r.batch[:0], r.out[:0]
+	q.mu.Lock()
+	q.spare = append(q.spare, r)
+	q.mu.Unlock()
+	q.observe(n, took)
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -21,7 +22,7 @@ func existing(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("sqlite: there is no database: %w", err)
 	}
-	return path, nil
+	return resolved(path)
 }
 
 // aloneWait is for how long a command that is about to end may still have the
@@ -110,15 +111,56 @@ func alone(ctx context.Context, path string, work func(tx *sql.Conn) error) erro
 		return err
 	}
 	return exclusively(ctx, path, func(tx *sql.Conn) error {
-		var logged bool
-		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM redo)`).Scan(&logged); err != nil {
+		done, err := settled(ctx, path, tx)
+		switch {
+		case err != nil:
 			return unavailable("look at the redo log", err)
-		}
-		if logged { // somebody came and was killed in between
+		case !done: // somebody came and was killed in between
 			return ErrInUse
 		}
 		return work(tx)
 	})
+}
+
+// settle brings the log of a database to its tables that nobody has open.
+func settle(path string) (err error) {
+	k, err := newKeeper(path, Options{Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, k.close(), k.files.close()) }()
+	if err := k.open(); err != nil {
+		return unavailable("bring the redo log to the tables", err)
+	}
+	if _, kept := k.redo.oldest(); len(kept.rows) > 0 {
+		return unavailable("bring the redo log to the tables", errRefused)
+	}
+	return nil
+}
+
+var errRefused = errors.New("a table refuses a row of the redo log; the database may be damaged")
+
+// settled reports whether all that the redo log of a database has is in its tables.
+func settled(ctx context.Context, path string, tx *sql.Conn) (yes bool, err error) {
+	l, err := openFiles(path)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	var done uint64
+	var id []byte
+	var refused bool
+	if err := tx.QueryRowContext(ctx, `SELECT generation, database, EXISTS (SELECT 1 FROM refused) FROM redone`).Scan(&done, &id, &refused); err != nil {
+		return false, err
+	}
+	copy(l.id[:], id)
+	all, err := l.read()
+	if err != nil {
+		return false, err
+	}
+	g := newGeneration(0, 0)
+	_, err = live(g, all, done)
+	return len(g.values) == 0 && !refused, err
 }
 
 // exclusively takes the lock that every connection to a database in WAL mode

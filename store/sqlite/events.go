@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -44,18 +45,37 @@ func (s *outboxStmts) all() map[**stmt]string {
 	}
 }
 
-func (w *writer) addEvents(events []verify.Event) error {
-	for _, e := range events {
-		if err := w.stmts.outbox.addEvent.exec(e.ID, e.App, string(e.Type), e.Key, micros(e.CreatedAt), notNil(e.Payload)); err != nil {
-			return fmt.Errorf("save an event: %w", err)
-		}
+// eventRow is an event on its way to its table. Its key is nobody else's: the same
+// thing may be told twice.
+func eventRow(b *row, e verify.Event, writer, n uint64) row {
+	b.key = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b.key[:0], writer), n)
+	b.number = b.number[:0]
+	for _, text := range [...]string{e.ID, e.App, string(e.Type), e.Key} {
+		b.number = append(binary.AppendUvarint(b.number, uint64(len(text))), text...)
 	}
-	return nil
+	b.data = append(b.data[:0], e.Payload...)
+	return row{tableEvents, b.key, b.number, [3]int64{micros(e.CreatedAt)}, b.data}
+}
+
+func (s *stmts) saveEvent(r row) error {
+	var texts [4]string // id, app, type, key
+	rest := r.number
+	for i := range texts {
+		text, behind, err := readBytes(rest)
+		if err != nil {
+			return err
+		}
+		texts[i], rest = string(text), behind
+	}
+	return s.outbox.addEvent.exec(texts[0], texts[1], texts[2], texts[3], r.times[0], notNil(r.data))
 }
 
 // ClaimEvents implements verify.Outbox. A reader looks whether there is anything
 // to claim: while there is nothing, nothing is written.
 func (s *Store) ClaimEvents(ctx context.Context, app string, limit int, lease time.Duration) ([]verify.Event, error) {
+	if err := s.gather(ctx); err != nil {
+		return nil, err
+	}
 	var due bool
 	now := micros(s.now())
 	err := s.pool.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM events WHERE app = ?1 AND due > 0 AND due <= ?2)
@@ -69,13 +89,21 @@ func (s *Store) ClaimEvents(ctx context.Context, app string, limit int, lease ti
 	default:
 		return nil, unavailable("look for events", err)
 	}
-	claimed, err := s.submit(ctx, request{claim: &eventClaim{app, limit, lease}})
+	claimed, err := s.keep(ctx, task{claim: &eventClaim{app, limit, lease}})
 	events, _ := claimed.([]verify.Event)
 	return events, err
 }
 
-func (w *writer) claimEvents(c *eventClaim) (events []verify.Event, err error) {
-	now, wait := micros(w.now()), verify.EventWait.Microseconds()
+// gather brings the events of the redo log to their table.
+func (s *Store) gather(ctx context.Context) error {
+	if err := s.fresh(ctx); err != nil || !s.redo.hasEvents() {
+		return err
+	}
+	return s.settle(ctx)
+}
+
+func (k *keeper) claimEvents(c *eventClaim) (events []verify.Event, err error) {
+	now, wait := micros(k.now()), verify.EventWait.Microseconds()
 	for _, ahead := range []bool{false, true} {
 		left := c.limit - len(events)
 		if left <= 0 {
@@ -86,9 +114,9 @@ func (w *writer) claimEvents(c *eventClaim) (events []verify.Event, err error) {
 			events = append(events, e)
 			return err
 		}
-		st, args := w.stmts.outbox.claimDue, []any{c.app, int64(left), now, c.lease.Microseconds()}
+		st, args := k.stmts.outbox.claimDue, []any{c.app, int64(left), now, c.lease.Microseconds()}
 		if ahead {
-			st, args = w.stmts.outbox.claimAhead, append(args, wait)
+			st, args = k.stmts.outbox.claimAhead, append(args, wait)
 		}
 		if err := st.each(read, args...); err != nil {
 			return nil, fmt.Errorf("claim events: %w", err)
@@ -122,13 +150,16 @@ func readEvent(row []driver.Value) (e verify.Event, err error) {
 
 // SettleEvent implements verify.Outbox.
 func (s *Store) SettleEvent(ctx context.Context, r verify.EventResult) (bool, error) {
-	done, err := s.submit(ctx, request{settle: &r})
+	if err := s.gather(ctx); err != nil { // the next one of its key may be on its way
+		return false, err
+	}
+	done, err := s.keep(ctx, task{settle: &r})
 	was, _ := done.(bool)
 	return was, err
 }
 
-func (w *writer) settleEvent(r *verify.EventResult) (bool, error) {
-	st, now := &w.stmts.outbox, micros(w.now())
+func (k *keeper) settleEvent(r *verify.EventResult) (bool, error) {
+	st, now := &k.stmts.outbox, micros(k.now())
 	if !r.Done {
 		n, err := st.putOffEvent.changed(r.Seq, int64(r.Epoch), now+r.After.Microseconds(), int64(r.Tries))
 		return n > 0, err
@@ -142,6 +173,9 @@ func (w *writer) settleEvent(r *verify.EventResult) (bool, error) {
 
 // OldestEvents implements verify.Outbox.
 func (s *Store) OldestEvents(ctx context.Context, limit int) ([]verify.Event, error) {
+	if err := s.gather(ctx); err != nil {
+		return nil, err
+	}
 	events, err := s.oldestEvents(ctx, max(limit, 0))
 	switch {
 	case err == nil:

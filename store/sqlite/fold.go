@@ -5,219 +5,260 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
-
-	"modernc.org/sqlite"
-
-	"github.com/sixdigit/sixdigit/store/commit"
 )
 
-// How much of the redo log is brought to the tables, and when. Each transaction
-// brings twice as many rows as it adds, while there are any: so the old generation
-// is there before the young one is full.
+// When the redo log's rows come to their tables.
 const (
 	// A generation is full with so many rows, half a second of starts, or so many
 	// bytes. The more there are, the more of them share a page, and the more have
 	// changed again before they are written.
 	fullRows = 16384
 	fullSize = 8 << 20
-	// leastBite and foldBite are how many rows a transaction brings at least, and
-	// where it was asked to; cutBite is how many bytes of the log it deletes: some
-	// milliseconds of each.
-	leastBite = 64
-	foldBite  = 512
-	cutBite   = 512 << 10
 	// foldEvery is how often a generation is brought to the tables that is not full.
 	foldEvery = time.Second
-	// mostLogged bounds the rows that their tables refuse, or are too slow for.
+	// mostLogged bounds the rows for which the tables are too slow, or the disk too
+	// full.
 	mostLogged = 64 << 20
 )
 
-// fold brings rows of the old generation to their tables, and deletes what is done
-// from the log.
-func (w *writer) fold(rows int) error {
-	r := w.redo
-	if len(r.young.rows) >= w.full || r.young.size >= fullSize {
-		r.turn()
+// fold brings the old generation to its tables, when there is one, and erases it
+// from its file.
+func (k *keeper) fold() error {
+	k.folding.Lock()
+	defer k.folding.Unlock()
+	old, kept, err := k.foldOld()
+	if old == nil || err != nil {
+		return err
 	}
-	if old := r.old; old != nil {
-		if err := w.foldFrom(old, rows); err != nil {
-			return err
-		}
-		w.tx.folded = w.tx.table == tables && len(w.tx.refused) == 0
+	if err := k.files.forget(old.number, old.used); err != nil {
+		return unavailable("erase the redo log", err)
 	}
-	return w.cut(cutBite)
-}
-
-// cut deletes values from the log that are no longer needed, of about so many
-// bytes.
-func (w *writer) cut(size int) error {
-	done, t := w.redo.cut, &w.tx
-	if t.cut == len(done) {
-		return nil
-	}
-	for ; t.cut < len(done) && size > 0; t.cut++ {
-		size -= done[t.cut].size
-	}
-	return w.stmts.cut.exec(done[t.cut-1].seq)
-}
-
-// foldFrom brings so many rows to their tables, but for those of which there is a
-// newer version. A row that its table refuses, as one does that is damaged, stays
-// in the log: what was promised for others goes on.
-func (w *writer) foldFrom(g *generation, rows int) error {
-	t := &w.tx
-	for ; t.table < tables; t.table, t.next = t.table+1, 0 {
-		if t.next == 0 {
-			g.sort(t.table)
-		}
-		for ; t.next < len(g.order[t.table]); t.next++ {
-			if rows--; rows < 0 {
-				return nil
-			}
-			k := g.order[t.table][t.next]
-			if _, newer := w.redo.young.rows[k]; newer {
-				continue
-			}
-			r, _ := g.find(k)
-			switch err := w.stmts.save(r); {
-			case err == nil:
-			case isRefused(err):
-				if len(t.refused) == 0 {
-					w.log.Error("a table refuses a row, which stays in the redo log; the database may be damaged", "table", t.table, "error", err.Error())
-				}
-				t.refused = append(t.refused, k)
-			default:
-				return err
-			}
-		}
-	}
+	k.redo.arrived(old, kept)
 	return nil
 }
 
-// logAgain makes the rows that were refused part of the transaction's value, so
-// that the values in which they were can be deleted. It is tried with them again.
-func (w *writer) logAgain(add func(row)) {
-	old := w.redo.old
-	if old == nil || old.table < tables {
-		return
+func (k *keeper) foldOld() (old, kept *generation, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if old, kept = k.redo.oldest(); old == nil {
+		return nil, nil, nil
 	}
-	for _, k := range old.refused {
-		if _, newer := w.redo.young.rows[k]; newer || w.tx.has(k) {
-			continue
-		}
-		if r, ok := old.find(k); ok {
-			add(r)
-		}
+	for table := range old.order {
+		old.sort(table)
 	}
-	w.tx.refused = nil
+	err = k.transaction(func() (err error) {
+		kept, err = k.bring(old, kept)
+		return err
+	})
+	return old, kept, err
 }
 
-// compare looks whether the log is what the writer knows of it. Where another
-// process has written, or one was killed, it is taken as it is.
-func (w *writer) compare() error {
-	row, err := w.stmts.span.row()
+// bring saves the rows of a generation, and those that their tables refused before,
+// and says so, all in the transaction that is open. So the tables are always what
+// they were at some moment: a copy of the database needs nothing beside it. A row
+// that its table refuses, as one does that is damaged, is kept aside: what was
+// promised for others goes on.
+func (k *keeper) bring(g, kept *generation) (still *generation, err error) {
+	done, err := k.stmts.redone.int()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(row) == 2 && row[0] == any(w.redo.begins()) && row[1] == any(w.redo.ends()) {
-		return nil
+	if uint64(done) >= g.number { // #nosec G115 -- it counts from 0
+		return k.refused() // another process has done it
 	}
-	g := newGeneration()
-	err = w.stmts.logged.each(func(row []driver.Value) error {
+	var value []byte
+	for _, from := range []*generation{kept, g} {
+		for table := range from.order {
+			for _, key := range from.order[table] {
+				if _, newer := g.rows[key]; newer && from == kept {
+					continue
+				}
+				r, _ := from.find(key)
+				switch err := k.stmts.save(r); {
+				case err == nil:
+				case isRefused(err):
+					if value == nil {
+						k.log.Error("a table refuses a row, which is kept aside; the database may be damaged", "table", table, "error", err.Error())
+						value = []byte{rowFormat}
+					}
+					value = r.append(value)
+				default:
+					return nil, err
+				}
+			}
+		}
+	}
+	still = newGeneration(0, 0)
+	if len(kept.values) > 0 || value != nil {
+		if err := k.stmts.forget.exec(); err != nil {
+			return nil, err
+		}
+	}
+	if value != nil {
+		if err := errors.Join(k.stmts.refuse.exec(value), still.take(value)); err != nil {
+			return nil, err
+		}
+	}
+	return still, k.stmts.setRedone.exec(int64(g.number)) // #nosec G115 -- it counts from 0
+}
+
+// refused are the rows that their tables refuse, as they are kept. It also has what
+// was on its way when the log was a table.
+func (k *keeper) refused() (*generation, error) {
+	g := newGeneration(0, 0)
+	err := k.stmts.refused.each(func(row []driver.Value) error {
 		seq, _ := row[0].(int64)
 		value, err := blob(row[1])
-		if err != nil {
-			return err
+		if err == nil {
+			err = g.take(slices.Clone(value))
 		}
-		value = slices.Clone(value)
-		rows, err := parse(value)
 		if err != nil {
 			return fmt.Errorf("seq %d: %w", seq, err)
 		}
-		g.add(seq, value, rows)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("read the table redo: %w", err)
+		return nil, fmt.Errorf("read the table refused: %w", err)
 	}
-	w.redo.adopt(g)
-	return nil
+	return g, nil
 }
 
-// publish lets readers see what the transaction has done, now that it is durable.
-func (w *writer) publish() {
-	r, t := w.redo, &w.tx
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(t.rows) > 0 {
-		r.young.add(t.seq, t.value, t.rows)
-		r.last = t.seq
-	}
-	r.cut = r.cut[t.cut:]
-	switch old := r.old; {
-	case old == nil:
-	case t.folded:
-		r.cut = append(r.cut, old.stored...)
-		r.spare, r.old, r.ended = old.empty(), nil, r.ended+1
-	default:
-		old.table, old.next, old.refused = t.table, t.next, t.refused
-	}
-}
-
-// settle brings all rows to their tables that were committed before, but for those
-// that their table refuses.
-func (s *Store) settle(ctx context.Context) error {
-	if err := s.current(ctx); err != nil {
+// open takes over a redo log as it was left.
+func (k *keeper) open() error {
+	if err := k.files.lock(); err != nil {
 		return err
 	}
-	_, last := s.redo.span()
-	for {
-		begins, _ := s.redo.span()
-		if begins == 0 || begins > last {
+	defer k.files.unlock()
+	k.mu.Lock()
+	err := k.connect()
+	if err == nil {
+		err = k.name()
+	}
+	k.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return k.recover()
+}
+
+// name learns which database this is.
+func (k *keeper) name() error {
+	row, err := k.stmts.database.row()
+	if err != nil {
+		return err
+	}
+	if len(row) == 1 {
+		if id, ok := row[0].([]byte); ok && copy(k.files.id[:], id) == len(k.files.id) {
 			return nil
 		}
-		if _, err := s.submit(ctx, request{fold: true}); err != nil {
+	}
+	return errors.New("the table redone names no database")
+}
+
+// recover brings everything to the tables that the files have: what a process left
+// that was killed, what another process has written, what is there after a disk
+// has failed. Then a new generation begins, of this process. The caller holds the
+// lock of the files.
+func (k *keeper) recover() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all, err := k.files.read()
+	if err != nil {
+		return err
+	}
+	var kept *generation
+	g := newGeneration(0, 0)
+	err = k.transaction(func() error {
+		done, err := k.stmts.redone.int()
+		if err != nil {
+			return err
+		}
+		if g.number, err = live(g, all, uint64(done)); err != nil { // #nosec G115 -- it counts from 0
+			return err
+		}
+		if kept, err = k.refused(); err != nil || g.number == uint64(done) && len(kept.values) == 0 { // #nosec G115
+			return err
+		}
+		if len(g.values) == 0 { // only what is kept
+			g.number++
+		}
+		for table := range g.order {
+			g.sort(table)
+		}
+		kept, err = k.bring(g, kept)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range all {
+		if err := k.files.clear(f.which, f.used); err != nil {
 			return err
 		}
 	}
+	if err := k.files.begin(g.number + 1); err != nil {
+		return err
+	}
+	k.redo.begin(g.number+1, k.files.recovered()+1, kept)
+	return nil
+}
+
+// live takes the rows of the generations that are not in the tables yet and returns
+// the last one's number, or that of what is there.
+func live(g *generation, all [2]found, done uint64) (last uint64, err error) {
+	last = done
+	for _, f := range all {
+		if f.gen <= done || len(f.values) == 0 && !f.damaged {
+			continue
+		}
+		if last++; f.gen != last {
+			return last, errOther
+		}
+		if f.damaged {
+			return last, fmt.Errorf("generation %d: %w", f.gen, errRedo)
+		}
+		for i, value := range f.values {
+			if err := g.take(value); err != nil {
+				return last, fmt.Errorf("generation %d, entry %d: %w", f.gen, i, err)
+			}
+		}
+	}
+	return last, nil
+}
+
+// settle brings all rows to their tables that were written before.
+func (s *Store) settle(ctx context.Context) error {
+	if err := s.fresh(ctx); err != nil {
+		return err
+	}
+	if err := s.keeper.fold(); err != nil { //nolint:contextcheck // A transaction that has begun is not broken off.
+		return err
+	}
+	if s.redo.turns() {
+		if _, err := s.submit(ctx, request{turn: true}); err != nil {
+			return err
+		}
+	}
+	return s.keeper.fold() //nolint:contextcheck // as above
 }
 
 // tidy settles every second, so that little has to be done again after a kill,
-// and the tables show whoever looks at them what is.
+// and the tables show whoever looks at them what is; and folds a generation that is
+// full.
 func (s *Store) tidy(ctx context.Context) {
 	tick := time.NewTicker(foldEvery)
 	defer tick.Stop()
 	for {
+		// A disk that is full has its own way to be told; the log is as durable.
 		select {
 		case <-ctx.Done():
 			return
+		case <-s.writer.full:
+			_ = s.keeper.fold() //nolint:contextcheck // as above
 		case <-tick.C:
-			// A disk that is full has its own way to be told; the log is as durable.
 			_ = s.settle(ctx)
 		}
 	}
 }
-
-// settle brings the log of a database to its tables that nobody has open.
-func settle(path string) (err error) {
-	connector, err := sqlite.NewConnector(writeDSN(path))
-	if err != nil {
-		return fmt.Errorf("sqlite: open %s: %w", path, err)
-	}
-	w := newWriter(connector, time.Now, slog.New(slog.DiscardHandler))
-	defer func() { err = errors.Join(err, w.close()) }()
-	for again := true; again; again = w.redo.begins() != 0 {
-		if err := w.run([]request{{fold: true}}, make([]commit.Result[any], 1)); err != nil {
-			return err
-		}
-		if old := w.redo.old; old != nil && len(old.refused) > 0 {
-			return unavailable("bring the redo log to the tables", errRefused)
-		}
-	}
-	return nil
-}
-
-var errRefused = errors.New("a table refuses a row of the redo log; the database may be damaged")

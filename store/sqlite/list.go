@@ -54,10 +54,13 @@ func (s *Store) listed(ctx context.Context, from, below string, limit int) ([]*v
 // listTable returns those that stand in the redo log, and beside them the first
 // of the table.
 func (s *Store) listTable(ctx context.Context, from, below string, limit int) (all []named, err error) {
-	if err := s.current(ctx); err != nil {
+	if err := s.fresh(ctx); err != nil {
 		return nil, err
 	}
-	logged := s.redo.between(from, below)
+	logged, last := s.redo.between(from, below)
+	if err := s.durable(ctx, last); err != nil {
+		return nil, err
+	}
 	for id, r := range logged {
 		all = append(all, named{id, string(r.number), r.data})
 	}

@@ -59,35 +59,79 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := migrate(ctx, path); err != nil {
 		return nil, err
 	}
+	s := &Store{now: o.Now}
+	if s.keeper, err = newKeeper(path, o); err != nil {
+		return nil, err
+	}
+	s.files, s.redo = s.keeper.files, s.keeper.redo
+	if err := s.connect(ctx, path); err != nil {
+		return nil, errors.Join(unavailable("open "+path, err), s.disconnect())
+	}
+	s.queue = commit.New(s.writer.run, commit.Options{Observe: o.Observe, Sync: s.sync})
+	s.tasks = commit.New(s.keeper.run, commit.Options{})
+	tidy, end := context.WithCancel(context.WithoutCancel(ctx)) // until Close
+	var wg sync.WaitGroup
+	wg.Go(func() { s.tidy(tidy) })
+	wg.Go(func() { s.learn(tidy) })
+	s.end = func() { end(); wg.Wait() }
+	s.close = sync.OnceValue(s.closeOnce)
+	return s, nil
+}
+
+// newKeeper opens the files of the redo log beside a database whose tables are up
+// to date.
+func newKeeper(path string, o Options) (*keeper, error) {
 	connector, err := sqlite.NewConnector(writeDSN(path))
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: open %s: %w", path, err)
 	}
-	pool, err := sql.Open("sqlite", readDSN(path))
+	k := &keeper{connector: connector, now: o.Now, log: o.Log, bite: purgeBite, tick: time.Now, redo: newRedo()}
+	if k.files, err = openFiles(path); err != nil {
+		return nil, fmt.Errorf("sqlite: open the redo log; may this user write to its folder? %w: %w", verify.ErrUnavailable, err)
+	}
+	return k, nil
+}
+
+// connect makes the connections, and takes over what was left behind in the redo
+// log.
+func (s *Store) connect(ctx context.Context, path string) (err error) {
+	connector, err := sqlite.NewConnector(readDSN(path))
 	if err != nil {
-		return nil, fmt.Errorf("sqlite: open %s: %w", path, err)
+		return err
 	}
-	pool.SetMaxOpenConns(readers)
-	pool.SetMaxIdleConns(readers)
-	s := &Store{pool: pool, now: o.Now, writer: newWriter(connector, o.Now, o.Log)}
-	s.redo = s.writer.redo
-	if err := s.writer.connect(ctx); err != nil {
-		return nil, errors.Join(unavailable("open "+path, err), pool.Close())
+	s.writer = &writer{
+		connector: connector, now: s.now, files: s.files, redo: s.redo, keeper: s.keeper,
+		full: make(chan struct{}, 1), fullRows: fullRows, learn: make(chan *known, 1),
 	}
+	if s.pool, err = sql.Open("sqlite", readDSN(path)); err != nil {
+		return err
+	}
+	s.pool.SetMaxOpenConns(readers)
+	s.pool.SetMaxIdleConns(readers)
 	if err := s.prepare(ctx); err != nil {
-		return nil, errors.Join(unavailable("open "+path, err), s.writer.close(), pool.Close())
+		return err
 	}
-	// Whatever was left behind in the redo log is taken over.
-	if err := s.writer.run(nil, nil); err != nil { //nolint:contextcheck // A transaction that has begun is not broken off.
-		return nil, errors.Join(err, s.writer.close(), pool.Close())
+	if err := s.keeper.open(); err != nil { //nolint:contextcheck // A transaction that has begun is not broken off.
+		return err
 	}
-	s.queue = commit.New(s.writer.run, commit.Options{Observe: o.Observe})
-	tidy, end := context.WithCancel(context.WithoutCancel(ctx)) // until Close
-	var wg sync.WaitGroup
-	wg.Go(func() { s.tidy(tidy) })
-	s.end = func() { end(); wg.Wait() }
-	s.close = sync.OnceValue(s.closeOnce)
-	return s, nil
+	s.writer.anew()
+	return nil
+}
+
+// disconnect undoes what connect did of it.
+func (s *Store) disconnect() error {
+	errs := []error{s.writer.close(), s.keeper.close(), s.files.close()}
+	if s.pool != nil {
+		errs = append(errs, s.pool.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Store) sync() error {
+	if err := s.files.sync(); err != nil {
+		return unavailable("sync the redo log", err)
+	}
+	return nil
 }
 
 // prepare makes the readers' statements. Closing the pool ends them too.
@@ -98,10 +142,7 @@ func (s *Store) prepare(ctx context.Context) (err error) {
 	if s.due, err = s.pool.PrepareContext(ctx, selectDue); err != nil {
 		return err
 	}
-	if s.list, err = s.pool.PrepareContext(ctx, selectList); err != nil {
-		return err
-	}
-	s.span, err = s.pool.PrepareContext(ctx, `SELECT `+selectSpan)
+	s.list, err = s.pool.PrepareContext(ctx, selectList)
 	return err
 }
 
@@ -133,6 +174,16 @@ func prepareFile(path string) (string, error) {
 	}
 	if err != nil {
 		return "", fmt.Errorf("sqlite: make the database; may this user write to its folder? %w: %w", verify.ErrUnavailable, err)
+	}
+	return resolved(path)
+}
+
+// resolved is the file itself, where the path is a link to it: the redo log must
+// stand beside it by whatever name it is opened, as SQLite's own does.
+func resolved(path string) (string, error) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", fmt.Errorf("sqlite: %w: %w", verify.ErrUnavailable, err)
 	}
 	return path, nil
 }

@@ -12,6 +12,7 @@ type wanted struct {
 	subjects []verify.SubjectKey
 	places   []verify.Place
 	keys     []any
+	args     []any
 }
 
 // prefetch reads what the operations of a batch say they will need, many rows with
@@ -32,28 +33,37 @@ func (w *writer) prefetch(batch []request) error {
 	for _, k := range p.subjects {
 		p.keys = append(p.keys, k[:])
 	}
-	if err := p.fetch(w.stmts.someSubjects, w.fetchedSubject); err != nil {
+	if err := p.fetch(w.looks.someSubjects, w.fetchedSubject); err != nil {
 		return err
 	}
 	for _, place := range p.places {
 		p.keys = append(p.keys, int64(place))
 	}
-	return p.fetch(w.stmts.someCounters, w.fetchedCounters)
+	return p.fetch(w.looks.someCounters, w.fetchedCounters)
 }
 
 // sizes are how many keys the queries take.
-var sizes = [...]int{16, 4, 1}
+var sizes = [...]int{1, 4, 8, 16}
 
-// fetch asks for all keys, with as few queries as there are.
+// fetch asks for all keys, with as few queries as there are. What a query has room
+// for is filled with a key that it has.
 func (p *wanted) fetch(queries [len(sizes)]*stmt, read func(row []driver.Value) error) error {
 	keys := p.keys
 	p.keys = p.keys[:0]
-	for i, size := range sizes {
-		for ; len(keys) >= size; keys = keys[size:] {
-			if err := queries[i].each(read, keys[:size]...); err != nil {
-				return err
-			}
+	for len(keys) > 0 {
+		i := 0
+		for i < len(sizes)-1 && sizes[i] < len(keys) {
+			i++
 		}
+		n := min(sizes[i], len(keys))
+		p.args = append(p.args[:0], keys[:n]...)
+		for len(p.args) < sizes[i] {
+			p.args = append(p.args, keys[0])
+		}
+		if err := queries[i].each(read, p.args...); err != nil {
+			return err
+		}
+		keys = keys[n:]
 	}
 	return nil
 }
@@ -63,9 +73,11 @@ func (p *wanted) wantSubject(w *writer, k verify.SubjectKey) {
 	if _, known := w.cache.subjects.get(k); known {
 		return
 	}
-	if _, logged := w.redo.find(keyOf(tableSubjects, k[:])); !logged {
-		p.subjects = append(p.subjects, k)
+	if row := keyOf(tableSubjects, k[:]); !w.redo.has(row) {
 		w.cache.subjects.put(k, nil)
+		if !w.known.absent(row) {
+			p.subjects = append(p.subjects, k)
+		}
 	}
 }
 
@@ -74,9 +86,11 @@ func (p *wanted) wantPlace(w *writer, place verify.Place) {
 		return
 	}
 	var key [8]byte
-	if _, logged := w.redo.find(keyOf(tableCounters, appendPlace(key[:0], place))); !logged {
-		p.places = append(p.places, place)
+	if row := keyOf(tableCounters, appendPlace(key[:0], place)); !w.redo.has(row) {
 		w.cache.counters.put(place, nil)
+		if !w.known.absent(row) {
+			p.places = append(p.places, place)
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ type bite struct {
 // bites reads each table once. Verifications need none: the oldest come first.
 type sweeps struct {
 	mu    sync.Mutex
-	after [tables]any // nil at the start
+	after [purged]any // nil at the start
 }
 
 // Purge implements verify.Store. Rows are looked for by a reader and deleted by
@@ -42,8 +42,8 @@ func (s *Store) Purge(ctx context.Context, before time.Time, limit int) (int, er
 	if before.After(now) {
 		before = now // what has not ended has not ended
 	}
-	removed := 0
-	for table := 0; table < tables && removed < limit; {
+	removed, again := 0, false
+	for table := 0; table < purged && removed < limit; {
 		b := bite{table: table, before: micros(before), owed: micros(now.Add(-verify.OwedLife)), now: micros(now)}
 		var err error
 		if b.keys, err = s.over(ctx, b, limit-removed); err != nil {
@@ -56,7 +56,7 @@ func (s *Store) Purge(ctx context.Context, before time.Time, limit int) (int, er
 			table++
 			continue
 		}
-		result, err := s.submit(ctx, request{purge: &b})
+		result, err := s.keep(ctx, task{purge: &b})
 		if err != nil {
 			return removed, err
 		}
@@ -65,6 +65,10 @@ func (s *Store) Purge(ctx context.Context, before time.Time, limit int) (int, er
 		if done.skipped > 0 {
 			if err := s.settle(ctx); err != nil {
 				return removed, err
+			}
+			if again = done.removed == 0 && !again; done.removed == 0 && !again {
+				table++ // what its table refuses stays in the log
+				continue
 			}
 		}
 		if done.looked < len(b.keys) {
@@ -192,17 +196,13 @@ type bitten struct {
 }
 
 // purge deletes the rows of a bite until its time is over; at least a few.
-func (w *writer) purge(b bite) (done bitten, err error) {
+func (k *keeper) purge(b bite) (done bitten, err error) {
 	const atATime = 16 // rows between two looks at the clock
-	// What still stands in the log would come back after a kill.
-	if err := w.cut(math.MaxInt); err != nil {
-		return done, err
-	}
-	st := [tables]*stmt{w.stmts.dropVerification, w.stmts.dropSubject, w.stmts.dropCounters, w.stmts.dropIdem}[b.table]
-	for start := w.tick(); done.looked < len(b.keys); {
+	st := [purged]*stmt{k.stmts.dropVerification, k.stmts.dropSubject, k.stmts.dropCounters, k.stmts.dropIdem}[b.table]
+	for start := k.tick(); done.looked < len(b.keys); {
 		key := b.keys[done.looked]
 		done.looked++
-		if w.isLogged(keyOfAny(b.table, key)) { // it has changed, or would be brought back
+		if k.redo.has(keyOfAny(b.table, key)) { // it has changed, or would be brought back
 			done.skipped++
 			continue
 		}
@@ -210,20 +210,12 @@ func (w *writer) purge(b bite) (done bitten, err error) {
 		if err != nil {
 			return done, err
 		}
-		w.cache.drop(b.table, key)
 		done.removed += int(n)
-		if done.looked%atATime == 0 && w.tick().Sub(start) >= w.bite {
+		if done.looked%atATime == 0 && k.tick().Sub(start) >= k.bite {
 			break
 		}
 	}
 	return done, nil
-}
-
-// isLogged reports whether a row is in the redo log, or will be with this
-// transaction.
-func (w *writer) isLogged(k rowKey) bool {
-	_, known := w.redo.find(k)
-	return known || w.tx.has(k)
 }
 
 // keyOfAny is the key of a row as its table has it.
@@ -238,19 +230,5 @@ func keyOfAny(table int, key any) rowKey {
 		return keyOf(byte(table), k) // #nosec G115 -- one of four
 	default:
 		return rowKey{}
-	}
-}
-
-// drop forgets a row that was deleted.
-func (c *cache) drop(table int, key any) {
-	switch k := key.(type) {
-	case string:
-		c.verifications.drop(k)
-	case int64:
-		c.counters.drop(verify.Place(k))
-	case []byte:
-		if table == tableSubjects && len(k) == len(verify.SubjectKey{}) {
-			c.subjects.drop(verify.SubjectKey(k))
-		}
 	}
 }

@@ -22,7 +22,7 @@ func TestABiteEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	s.writer.bite = 0
+	s.keeper.bite = 0
 	const rows = 100
 	var wg sync.WaitGroup
 	for i := range rows {
@@ -95,11 +95,11 @@ func TestABiteIsMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	looks, at := 0, time.Time{}
-	s.writer.tick = func() time.Time {
+	s.keeper.tick = func() time.Time {
 		looks, at = looks+1, at.Add(time.Millisecond)
 		return at
 	}
-	got, err := s.submit(t.Context(), request{purge: &b})
+	got, err := s.keep(t.Context(), task{purge: &b})
 	if want := (bitten{looked: 8 * 16, removed: 8 * 16}); got != want || err != nil || looks != 1+8 {
 		t.Errorf("a bite came to %+v, %v, %d looks at the clock; want %+v", got, err, looks, want)
 	}
@@ -147,20 +147,20 @@ func TestABiteLooksAgain(t *testing.T) {
 		{table: tableIdems, keys: []any{quiet[:]}},
 	} {
 		b.before, b.owed, b.now = micros(start), micros(start), micros(time.Now())
-		result, err := s.submit(t.Context(), request{purge: &b})
+		result, err := s.keep(t.Context(), task{purge: &b})
 		if want := (bitten{looked: len(b.keys)}); result != want || err != nil {
 			t.Errorf("table %d: %+v, %v; want %+v", b.table, result, err, want)
 		}
 		b.before, b.now = micros(start.Add(24*time.Hour)), micros(start.Add(25*time.Hour))
 		if b.table == tableVerifications {
 			// Something became due after it was looked at.
-			result, err = s.submit(t.Context(), request{purge: &b})
+			result, err = s.keep(t.Context(), task{purge: &b})
 			if want := (bitten{looked: 1}); result != want || err != nil {
 				t.Errorf("a verification to which something is owed: %+v, %v", result, err)
 			}
 		}
 		b.owed = b.before
-		result, err = s.submit(t.Context(), request{purge: &b})
+		result, err = s.keep(t.Context(), task{purge: &b})
 		if want := (bitten{looked: len(b.keys), removed: len(b.keys)}); result != want || err != nil {
 			t.Errorf("table %d, a day later: %+v, %v; want %+v", b.table, result, err, want)
 		}

@@ -9,93 +9,83 @@ import (
 )
 
 // redo is what the redo log's rows are: the newest version of every row that is
-// durable and not in its table yet. The writer changes it once a transaction is
-// committed; readers look at it beside the writer.
+// not in its table yet.
 //
-//	save ──> one value in the table redo ──> young ──> old ──> the tables
-//	                                                    └──> cut: the values that are done
+//	writer ──> an entry in a file ──> young ──> old ──> the tables
+//	                                                └─> kept, what they refuse
 //
-// Rows gather in the young generation. Then they are the old one, and the writer
-// brings them into their tables bite by bite, in the order of the tables' pages,
-// while the next generation gathers. What changed again meanwhile is passed over.
-// When all are there, the values of that generation are deleted, bite by bite too.
+// Rows gather in the young generation. Then they are the old one, and all of them
+// come to their tables in one transaction, in the order of the tables' pages, while
+// the next generation gathers.
 type redo struct {
 	mu    sync.RWMutex
 	young *generation
 	old   *generation // nil when nothing is on its way
-	cut   []stored    // values that are still in the log, and no longer needed
+	kept  *generation // rows that their tables refuse
 	spare *generation // one that is in its tables, to be used again
-	last  int64       // the last seq of this process or one it has found
-	ended int         // how many generations have come to their tables
 }
 
-func newRedo() *redo { return &redo{young: newGeneration()} }
+func newRedo() *redo { return &redo{young: newGeneration(0, 1), kept: newGeneration(0, 0)} }
 
-// stored is a value in the table redo.
-type stored struct {
-	seq  int64
-	size int
-}
-
-// generation are the rows of some transactions.
+// generation are the rows of some entries.
 type generation struct {
-	stored []stored
+	number uint64
+	first  uint64 // the seq of the first entry
 	values [][]byte
-	size   int // of all values
-	rows   map[rowKey]entry
+	size   int   // of all values
+	used   int64 // so far its file is not zeros
+	rows   map[rowKey]rowAt
 	order  [tables][]rowKey // by table
-
-	// How far the rows are in their tables, and those that their table refuses.
-	table, next int
-	refused     []rowKey
 }
 
-// entry is where a row's newest version stands in the values.
-type entry struct {
+// rowAt is where a row's newest version stands in the values.
+type rowAt struct {
 	value, from, to uint32
 	due             int64 // of a verification
 }
 
-func newGeneration() *generation { return &generation{rows: map[rowKey]entry{}} }
+func newGeneration(number, first uint64) *generation {
+	return &generation{number: number, first: first, rows: map[rowKey]rowAt{}}
+}
 
 // empty makes a generation that is done as good as new. Its map is as large as it
 // has to be already. Readers may have slices of its values, which are not touched.
-func (g *generation) empty() *generation {
+func (g *generation) empty(number, first uint64) *generation {
 	clear(g.rows)
 	clear(g.values)
-	fresh := &generation{rows: g.rows, values: g.values[:0]}
+	fresh := &generation{number: number, first: first, rows: g.rows, values: g.values[:0]}
 	for table := range g.order {
 		fresh.order[table] = g.order[table][:0]
 	}
 	return fresh
 }
 
-// first is the seq of the first value, 0 when there is none.
-func (g *generation) first() int64 {
-	if g == nil || len(g.stored) == 0 {
-		return 0
-	}
-	return g.stored[0].seq
-}
-
-// logged is a row of a value that is about to be committed.
+// logged is a row of an entry that is about to be written.
 type logged struct {
 	key rowKey
-	entry
+	rowAt
 }
 
 // add takes the rows of a value in. Their versions name no value yet.
-func (g *generation) add(seq int64, value []byte, rows []logged) {
+func (g *generation) add(value []byte, rows []logged) {
 	for _, r := range rows {
 		if _, known := g.rows[r.key]; !known {
 			g.order[r.key.table] = append(g.order[r.key.table], r.key)
 		}
 		r.value = uint32(len(g.values)) // #nosec G115 -- far fewer
-		g.rows[r.key] = r.entry
+		g.rows[r.key] = r.rowAt
 	}
 	g.values = append(g.values, value)
-	g.stored = append(g.stored, stored{seq, len(value)})
 	g.size += len(value)
+}
+
+// take parses a value and takes its rows in.
+func (g *generation) take(value []byte) error {
+	rows, err := parse(value)
+	if err == nil {
+		g.add(value, rows)
+	}
+	return err
 }
 
 // parse reads a value of the log.
@@ -116,7 +106,7 @@ func parse(value []byte) (rows []logged, err error) {
 
 // loggedAt is a row that stands in its value from and to there.
 func loggedAt(r row, from, to int) logged {
-	l := logged{key: keyOf(r.table, r.key), entry: entry{from: uint32(from), to: uint32(to)}} // #nosec G115 -- a value is some KiB
+	l := logged{key: keyOf(r.table, r.key), rowAt: rowAt{from: uint32(from), to: uint32(to)}} // #nosec G115 -- a value is some KiB
 	if r.table == tableVerifications {
 		l.due = r.times[timeDue]
 	}
@@ -136,9 +126,10 @@ func (g *generation) find(k rowKey) (row, bool) {
 }
 
 // sort puts the rows of a table in the order of the table's pages. Verifications
-// are about in it: that in which they were made.
+// are about in it: that in which they were made. So are events, which must stay in
+// it.
 func (g *generation) sort(table int) {
-	if table == tableVerifications {
+	if table == tableVerifications || table == tableEvents {
 		return
 	}
 	var sign uint64
@@ -153,119 +144,113 @@ func (g *generation) sort(table int) {
 	})
 }
 
-// find returns the newest version of a row that is not in its table yet.
-func (r *redo) find(k rowKey) (row, bool) {
-	if found, ok := r.young.find(k); ok {
-		return found, true
-	}
-	return r.old.find(k)
-}
+// generations are those that have rows, the newest first.
+func (r *redo) generations() [3]*generation { return [...]*generation{r.young, r.old, r.kept} }
 
-// looked is what a reader finds.
-type looked struct {
-	row   row
-	first int64 // the first seq of the row's generation, 0 where no version is in the log
-	last  int64 // the last seq that is known of
-	ended int
-}
-
-// look is find for readers.
-func (r *redo) look(k rowKey) looked {
+// find returns the newest version of a row that is not in its table, and the seq
+// of the entry that must be durable for it to be.
+func (r *redo) find(k rowKey) (found row, seq uint64, ok bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	l := looked{last: r.last, ended: r.ended}
-	for _, g := range []*generation{r.young, r.old} {
-		if found, ok := g.find(k); ok {
-			l.row, l.first = found, g.first()
-			break
+	for _, g := range r.generations() {
+		if found, ok = g.find(k); ok {
+			return found, g.seq(k), true
 		}
 	}
-	return l
+	return row{}, 0, false
 }
 
-// span is the first seq of what the log is known to hold, 0 when that is nothing,
-// and the last seq that is known of.
-func (r *redo) span() (begins, last int64) {
+// has reports whether a row is not in its table.
+func (r *redo) has(k rowKey) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.begins(), r.last
+	for _, g := range r.generations() {
+		if g != nil {
+			if _, ok := g.rows[k]; ok {
+				return true
+			}
+		}
+	}
+	return false
 }
 
+func (g *generation) seq(k rowKey) uint64 { return g.first + uint64(g.rows[k].value) }
+
+// last is the seq of the last entry. The caller holds mu.
+func (r *redo) last() uint64 { return r.young.first + uint64(len(r.young.values)) - 1 }
+
 // due are the verifications in the log that are due by now, and all that are in
-// it.
-func (r *redo) due(now int64) (due []dueID, logged map[rowKey]bool) {
+// it, up to the seq of its last entry.
+func (r *redo) due(now int64) (due []dueID, logged map[rowKey]bool, last uint64) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	logged = make(map[rowKey]bool)
-	r.each(func(g *generation, k rowKey, e entry) {
+	r.each(func(g *generation, k rowKey, v rowAt) {
 		logged[k] = true
-		if e.due == 0 || e.due > now {
+		if v.due == 0 || v.due > now {
 			return
 		}
 		if found, ok := g.find(k); ok {
-			due = append(due, dueID{string(found.key), e.due})
+			due = append(due, dueID{string(found.key), v.due})
 		}
 	})
-	return due, logged
+	return due, logged, r.last()
 }
 
-// between are the verifications in the log whose ids are from and below, by id.
-func (r *redo) between(from, below string) map[string]row {
+// between are the verifications in the log whose ids are from and below, by id, up
+// to the seq of its last entry.
+func (r *redo) between(from, below string) (all map[string]row, last uint64) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	all := map[string]row{}
-	r.each(func(g *generation, k rowKey, _ entry) {
+	all = map[string]row{}
+	r.each(func(g *generation, k rowKey, _ rowAt) {
 		if found, ok := g.find(k); ok && string(found.key) >= from && string(found.key) < below {
 			all[string(found.key)] = found
 		}
 	})
-	return all
+	return all, r.last()
 }
 
 // each hands the newest version of every verification in the log to look.
-func (r *redo) each(look func(g *generation, k rowKey, e entry)) {
-	for _, g := range []*generation{r.young, r.old} {
+func (r *redo) each(look func(g *generation, k rowKey, v rowAt)) {
+	all := r.generations()
+	for i, g := range all {
 		if g == nil {
 			continue
 		}
-		for k, e := range g.rows {
-			if k.table != tableVerifications {
-				continue
-			}
-			if _, newer := r.young.rows[k]; g == r.young || !newer {
-				look(g, k, e)
+		for _, k := range g.order[tableVerifications] {
+			newer := slices.ContainsFunc(all[:i], func(g *generation) bool {
+				if g == nil {
+					return false
+				}
+				_, newer := g.rows[k]
+				return newer
+			})
+			if !newer {
+				look(g, k, g.rows[k])
 			}
 		}
 	}
 }
 
-// begins is the first seq of the log, 0 when it is empty.
-func (r *redo) begins() int64 {
-	if len(r.cut) > 0 {
-		return r.cut[0].seq
-	}
-	return cmp.Or(r.old.first(), r.young.first())
+// hasEvents reports whether events are on their way to their table.
+func (r *redo) hasEvents() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.young.order[tableEvents]) > 0 || r.old != nil && len(r.old.order[tableEvents]) > 0
 }
 
-// ends is the last seq of the log, 0 when it is empty.
-func (r *redo) ends() int64 {
-	for _, all := range [][]stored{r.young.stored, r.old.all(), r.cut} {
-		if len(all) > 0 {
-			return all[len(all)-1].seq
-		}
-	}
-	return 0
-}
-
-func (g *generation) all() []stored {
-	if g == nil {
-		return nil
-	}
-	return g.stored
+// full reports whether the young generation is.
+func (r *redo) full(rows int) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.young.rows) >= rows || r.young.size >= fullSize
 }
 
 // size is that of the rows that are in memory.
 func (r *redo) size() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	size := r.young.size
 	if r.old != nil {
 		size += r.old.size
@@ -273,27 +258,55 @@ func (r *redo) size() int {
 	return size
 }
 
-// turn makes the young generation the old one, when there is none. The writer
-// calls it.
-func (r *redo) turn() {
-	if r.old != nil || r.young.first() == 0 {
-		return
-	}
+// add makes an entry part of the log, which ends somewhere in its file.
+func (r *redo) add(value []byte, rows []logged, end int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.old, r.young, r.spare = r.young, r.spare, nil
-	if r.young == nil {
-		r.young = newGeneration()
+	r.young.add(value, rows)
+	r.young.used = end
+}
+
+// turns reports whether the young generation can be the old one: it has entries,
+// and there is no other.
+func (r *redo) turns() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.old == nil && len(r.young.values) > 0
+}
+
+// turn makes the young generation the old one.
+func (r *redo) turn() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	number, first := r.young.number+1, r.young.first+uint64(len(r.young.values))
+	r.old, r.young = r.young, nil
+	if r.spare != nil {
+		r.young, r.spare = r.spare.empty(number, first), nil
+	} else {
+		r.young = newGeneration(number, first)
 	}
 }
 
-// adopt takes the log as it was found.
-func (r *redo) adopt(found *generation) {
+// oldest is the generation that is on its way to the tables, and the rows that
+// these refuse.
+func (r *redo) oldest() (old, kept *generation) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.old, r.kept
+}
+
+// arrived says that a generation is in its tables, but for what is kept.
+func (r *redo) arrived(g, kept *generation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.young, r.old, r.cut = newGeneration(), nil, nil
-	r.ended++
-	if found.first() != 0 {
-		r.old, r.last = found, max(r.last, found.stored[len(found.stored)-1].seq)
+	if r.old == g { // else it was recovered meanwhile
+		r.old, r.spare, r.kept = nil, g, kept
 	}
+}
+
+// begin forgets all that was on its way: it is in its tables, but for what is kept.
+func (r *redo) begin(number, first uint64, kept *generation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.young, r.old, r.kept = newGeneration(number, first), nil, kept
 }

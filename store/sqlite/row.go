@@ -3,27 +3,29 @@ package sqlite
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/sixdigit/sixdigit/verify"
 )
 
-// The tables whose rows go through the redo log, in the order in which they are
-// purged. The numbers stand in the log.
+// The tables whose rows go through the redo log. The numbers stand in the log. The
+// first four are purged, in this order.
 const (
 	tableVerifications = iota
 	tableSubjects
 	tableCounters
 	tableIdems
+	tableEvents
 	tables
+
+	purged = tableEvents
 )
 
 // row is a row of one of the tables as it is to be written.
 type row struct {
 	table  byte
 	key    []byte
-	number []byte   // of a verification
+	number []byte   // of a verification; of an event, its id, app, type and key
 	times  [3]int64 // the columns between key and data, in their order
 	data   []byte   // counters without any are deleted
 }
@@ -50,8 +52,6 @@ func (r row) append(b []byte) []byte {
 func appendBytes(b, value []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(value))), value...)
 }
-
-var errRedo = errors.New("the redo log is damaged")
 
 // readRow reads what append wrote and returns what is behind it. The row's slices
 // are b's.
@@ -103,8 +103,10 @@ func (s *stmts) save(r row) (err error) {
 		default:
 			err = s.saveCounters.exec(place, r.times[timeOfCounters], r.data)
 		}
-	default:
+	case tableIdems:
 		err = s.saveIdem.exec(r.key, r.times[0], r.data)
+	default:
+		err = s.saveEvent(r)
 	}
 	if err != nil {
 		return fmt.Errorf("save into table %d: %w", r.table, err)

@@ -14,7 +14,7 @@ func (w *writer) Subject(k verify.SubjectKey) (*verify.Subject, error) {
 	if s, ok := w.cache.subjects.get(k); ok {
 		return s, nil
 	}
-	_, data, err := w.read(keyOf(tableSubjects, k[:]), w.stmts.subject, k[:])
+	_, data, err := w.read(keyOf(tableSubjects, k[:]), w.looks.subject, k[:])
 	if data == nil || err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func (w *writer) Verification(id string) (*verify.Verification, error) {
 	if v, ok := w.cache.verifications.get(id); ok {
 		return v, nil
 	}
-	number, data, err := w.read(keyOf(tableVerifications, id), w.stmts.verification, id)
+	number, data, err := w.read(keyOf(tableVerifications, id), w.looks.verification, id)
 	if data == nil || err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (w *writer) Counters(p verify.Place) (verify.Counters, error) {
 		return c, nil
 	}
 	var key [8]byte
-	_, data, err := w.read(keyOf(tableCounters, appendPlace(key[:0], p)), w.stmts.counters, int64(p))
+	_, data, err := w.read(keyOf(tableCounters, appendPlace(key[:0], p)), w.looks.counters, int64(p))
 	if len(data) == 0 || err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (w *writer) Counters(p verify.Place) (verify.Counters, error) {
 
 // Idem implements verify.Rows.
 func (w *writer) Idem(k verify.MAC) (*verify.IdemRow, error) {
-	_, data, err := w.read(keyOf(tableIdems, k[:]), w.stmts.idem, k[:])
+	_, data, err := w.read(keyOf(tableIdems, k[:]), w.looks.idem, k[:])
 	if data == nil || err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (w *writer) Idem(k verify.MAC) (*verify.IdemRow, error) {
 // read returns a record as the redo log has it, else as its table has it, else
 // nil.
 func (w *writer) read(k rowKey, from *stmt, key any) (number string, data []byte, err error) {
-	if r, ok := w.redo.find(k); ok {
+	if r, _, ok := w.redo.find(k); ok {
 		return string(r.number), r.data, nil
 	}
 	row, err := from.row(key)
@@ -78,14 +78,14 @@ func blob(v any) ([]byte, error) {
 	return b, nil
 }
 
-// save makes every changed row part of the transaction: as one value of the redo
-// log. Events go straight to their table, from which they are soon deleted.
-func (w *writer) save(c verify.Changes) error {
-	w.value = append(w.value[:0], rowFormat)
+// encode makes every changed row part of the batch's entry.
+func (w *writer) encode(c verify.Changes) {
+	w.rows = w.rows[:0]
+	w.entry = append(slices.Grow(w.entry[:0], entryHead)[:entryHead], rowFormat)
 	add := func(r row) {
-		from := len(w.value)
-		w.value = r.append(w.value)
-		w.tx.rows = append(w.tx.rows, loggedAt(r, from, len(w.value)))
+		from := len(w.entry) - entryHead
+		w.entry = r.append(w.entry)
+		w.rows = append(w.rows, loggedAt(r, from, len(w.entry)-entryHead))
 	}
 	b := &w.scratch
 	for _, v := range c.Verifications {
@@ -104,15 +104,10 @@ func (w *writer) save(c verify.Changes) error {
 		b.data = i.AppendRecord(b.data[:0])
 		add(row{tableIdems, i.Key[:], nil, [3]int64{micros(i.ExpiresAt)}, b.data})
 	}
-	w.logAgain(add)
-	if len(w.tx.rows) > 0 {
-		seq, err := w.stmts.log.inserted(w.value)
-		if err != nil {
-			return fmt.Errorf("save %d rows: %w", len(w.tx.rows), err)
-		}
-		w.tx.seq, w.tx.value = seq, slices.Clone(w.value)
+	for _, e := range c.Events {
+		w.events++
+		add(eventRow(b, e, w.files.writer, w.events))
 	}
-	return w.addEvents(c.Events)
 }
 
 // cache remembers rows as they were last committed. Its records are never

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// stmt is a prepared statement of the writer's connection.
+// stmt is a prepared statement of the writer's connection, or the keeper's.
 type stmt struct {
 	st   driver.Stmt
 	args []driver.NamedValue // used again and again
@@ -56,15 +56,6 @@ func (s *stmt) run(args []any) (driver.Result, error) {
 	}
 	// Nobody may stop one operation's statement in a transaction of many.
 	return st.ExecContext(context.Background(), s.bind(args))
-}
-
-// inserted runs an INSERT and returns the key of its row.
-func (s *stmt) inserted(args ...any) (int64, error) {
-	r, err := s.run(args)
-	if err != nil {
-		return 0, err
-	}
-	return r.LastInsertId()
 }
 
 // row runs a query for at most one row, nil when there is none. The row is good
@@ -131,41 +122,59 @@ func (s *stmt) int() (int64, error) {
 	return 0, fmt.Errorf("a query for one number answered with %d columns", len(row))
 }
 
-// stmts are the writer's statements.
-type stmts struct {
-	begin, commit, rollback, version, beat *stmt
-	log, span, logged, cut                 *stmt
+// selectRedone is the generation up to which all rows are in their tables.
+const selectRedone = `SELECT generation FROM redone`
 
-	verification, subject, counters, idem                 *stmt
+// looks are the statements of the writer, which only reads.
+type looks struct {
+	version, redone                       *stmt
+	verification, subject, counters, idem *stmt
+	someSubjects, someCounters            [len(sizes)]*stmt
+}
+
+func (s *looks) all() map[**stmt]string {
+	all := map[**stmt]string{
+		&s.version:      `PRAGMA data_version`, // changes when another connection commits
+		&s.redone:       selectRedone,
+		&s.verification: `SELECT number, data FROM verifications WHERE id = ?`,
+		&s.subject:      `SELECT NULL, data FROM subjects WHERE key = ?`,
+		&s.counters:     `SELECT NULL, data FROM counters WHERE place = ?`,
+		&s.idem:         `SELECT NULL, data FROM idems WHERE key = ?`,
+	}
+	for i, size := range sizes {
+		keys := `(?` + strings.Repeat(`, ?`, size-1) + `)`
+		all[&s.someSubjects[i]] = `SELECT key, data FROM subjects WHERE key IN ` + keys
+		all[&s.someCounters[i]] = `SELECT place, data FROM counters WHERE place IN ` + keys
+	}
+	return all
+}
+
+// stmts are the keeper's statements.
+type stmts struct {
+	begin, commit, rollback, beat              *stmt
+	redone, setRedone, refused, refuse, forget *stmt
+	database                                   *stmt
+
 	saveVerification, saveSubject, saveCounters, saveIdem *stmt
 	dropVerification, dropSubject, dropCounters, dropIdem *stmt
 	clearCounters                                         *stmt
-	someSubjects, someCounters                            [len(sizes)]*stmt
 
 	outbox outboxStmts
 }
-
-// selectSpan are the first and the last seq of the redo log, 0 and 0 when it is
-// empty.
-const selectSpan = `(SELECT coalesce(min(seq), 0) FROM redo), (SELECT coalesce(max(seq), 0) FROM redo)`
 
 func (s *stmts) all() map[**stmt]string {
 	all := map[**stmt]string{
 		&s.begin:    `BEGIN IMMEDIATE`,
 		&s.commit:   `COMMIT`,
 		&s.rollback: `ROLLBACK`,
-		&s.version:  `PRAGMA data_version`, // changes when another connection commits
 		&s.beat:     `INSERT INTO heartbeat (one, at) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at`,
 
-		&s.log:    `INSERT INTO redo (rows) VALUES (?)`,
-		&s.span:   `SELECT ` + selectSpan,
-		&s.logged: `SELECT seq, rows FROM redo ORDER BY seq`,
-		&s.cut:    `DELETE FROM redo WHERE seq <= ?`,
-
-		&s.verification: `SELECT number, data FROM verifications WHERE id = ?`,
-		&s.subject:      `SELECT NULL, data FROM subjects WHERE key = ?`,
-		&s.counters:     `SELECT NULL, data FROM counters WHERE place = ?`,
-		&s.idem:         `SELECT NULL, data FROM idems WHERE key = ?`,
+		&s.redone:    selectRedone,
+		&s.database:  `SELECT database FROM redone`,
+		&s.setRedone: `UPDATE redone SET generation = ?`,
+		&s.refused:   `SELECT seq, rows FROM refused ORDER BY seq`,
+		&s.refuse:    `INSERT INTO refused (rows) VALUES (?)`,
+		&s.forget:    `DELETE FROM refused`,
 
 		&s.saveVerification: `INSERT INTO verifications (id, number, created, ended_at, due, data) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET number = excluded.number, created = excluded.created, ended_at = excluded.ended_at, due = excluded.due, data = excluded.data`,
@@ -182,17 +191,12 @@ func (s *stmts) all() map[**stmt]string {
 		&s.dropIdem:         `DELETE FROM idems WHERE key = ?1 AND expires_at <= ?3`,
 		&s.clearCounters:    `DELETE FROM counters WHERE place = ?`,
 	}
-	for i, size := range sizes {
-		keys := `(?` + strings.Repeat(`, ?`, size-1) + `)`
-		all[&s.someSubjects[i]] = `SELECT key, data FROM subjects WHERE key IN ` + keys
-		all[&s.someCounters[i]] = `SELECT place, data FROM counters WHERE place IN ` + keys
-	}
 	maps.Copy(all, s.outbox.all())
 	return all
 }
 
-func (s *stmts) prepare(conn driver.Conn) error {
-	for st, query := range s.all() {
+func prepareAll(conn driver.Conn, all map[**stmt]string) error {
+	for st, query := range all {
 		prepared, err := prepare(conn, query)
 		if err != nil {
 			return err
@@ -202,9 +206,9 @@ func (s *stmts) prepare(conn driver.Conn) error {
 	return nil
 }
 
-func (s *stmts) close() error {
+func closeAll(all map[**stmt]string) error {
 	var errs []error
-	for st := range s.all() {
+	for st := range all {
 		if *st != nil {
 			errs = append(errs, (*st).close())
 		}

@@ -16,31 +16,21 @@ import (
 type Store struct {
 	queue  *commit.Queue[request, any]
 	writer *writer
+	tasks  *commit.Queue[task, any]
+	keeper *keeper
+	files  *files
+	redo   *redo
 	pool   *sql.DB
 	get    *sql.Stmt
 	due    *sql.Stmt
 	list   *sql.Stmt
-	span   *sql.Stmt
 	now    func() time.Time
 	sweeps sweeps
-	redo   *redo
 	end    func() // ends tidy
 	close  func() error
 }
 
 var _ verify.Store = (*Store)(nil)
-
-// request is what the writer is asked for; one of its fields is set.
-type request struct {
-	op    *verify.Op
-	purge *bite
-	beat  bool
-
-	claim  *eventClaim
-	settle *verify.EventResult
-	fold   bool
-	look   bool
-}
 
 // Do implements verify.Store.
 func (s *Store) Do(ctx context.Context, op verify.Op) (any, error) {
@@ -48,7 +38,15 @@ func (s *Store) Do(ctx context.Context, op verify.Op) (any, error) {
 }
 
 func (s *Store) submit(ctx context.Context, r request) (any, error) {
-	result, err := s.queue.Submit(ctx, r)
+	return submitted(s.queue.Submit(ctx, r))
+}
+
+// keep has the keeper do a task.
+func (s *Store) keep(ctx context.Context, t task) (any, error) {
+	return submitted(s.tasks.Submit(ctx, t))
+}
+
+func submitted(result any, err error) (any, error) {
 	if errors.Is(err, commit.ErrClosed) || errors.Is(err, commit.ErrPanicked) {
 		err = unavailable("write", err)
 	}
@@ -70,69 +68,41 @@ func (s *Store) Get(ctx context.Context, id string) (*verify.Verification, error
 	}
 }
 
-// selectVerification also tells which part of the redo log its snapshot has.
-const selectVerification = `SELECT ` + selectSpan + `, v.number, v.data FROM (SELECT 1) LEFT JOIN verifications v ON v.id = ?`
+const selectVerification = `SELECT number, data FROM verifications WHERE id = ?`
 
-// find returns a verification's newest version: what is remembered of the redo log
-// goes before the table. The table is read first, and the log then had nothing that
-// is not known by now. So what is remembered is good if it stood in the log by then
-// or later, and the table's row if nothing has come there from the log in between.
-// Otherwise another look tells, and where it does not, another process has written.
+// find returns a verification's newest version. What the redo log has goes before
+// the table: a row leaves the log when it is in its table, which is read after.
 func (s *Store) find(ctx context.Context, id string) (number string, data []byte, err error) {
-	k := keyOf(tableVerifications, id)
-	for look := 1; ; look++ {
-		before := s.redo.look(rowKey{})
-		var first, ends int64
-		var there sql.NullString
-		if err := s.get.QueryRowContext(ctx, id).Scan(&first, &ends, &there, &data); err != nil {
-			return "", nil, err
-		}
-		l := s.redo.look(k)
-		switch {
-		case ends > l.last || l.ended != before.ended:
-		case l.first != 0 && first != 0 && first <= l.first:
-			return string(l.row.number), l.row.data, nil
-		case l.first != 0:
-		case !there.Valid:
-			return "", nil, sql.ErrNoRows
-		default:
-			return there.String, data, nil
-		}
-		if err := s.meet(ctx, look); err != nil {
-			return "", nil, err
-		}
+	if ctx.Err() != nil {
+		return "", nil, ctx.Err()
 	}
+	if err := s.fresh(ctx); err != nil {
+		return "", nil, err
+	}
+	if r, seq, ok := s.redo.find(keyOf(tableVerifications, id)); ok {
+		return string(r.number), r.data, s.files.wait(ctx, seq)
+	}
+	err = s.get.QueryRowContext(ctx, id).Scan(&number, &data)
+	return number, data, err
 }
 
-// meet has the writer look, after some looks of the readers.
-func (s *Store) meet(ctx context.Context, look int) error {
-	if look%3 != 0 {
+// fresh sees that what is remembered of the redo log is what it is, which only
+// another process changes.
+func (s *Store) fresh(ctx context.Context) error {
+	if !s.files.foreign() {
 		return nil
 	}
-	_, err := s.submit(ctx, request{look: true})
+	_, err := s.submit(ctx, request{})
 	return err
 }
 
-// current waits until the redo log is as it is remembered, which it is unless
-// another process has written.
-func (s *Store) current(ctx context.Context) error {
-	for look := 1; ; look++ {
-		begins, last := s.redo.span()
-		var first, ends int64
-		switch err := s.span.QueryRowContext(ctx).Scan(&first, &ends); {
-		case err == nil:
-		case ctx.Err() != nil:
-			return ctx.Err()
-		default:
-			return unavailable("look at the redo log", err)
-		}
-		if ends <= last && (begins == 0 || first != 0 && first <= begins) {
-			return nil
-		}
-		if err := s.meet(ctx, look); err != nil {
-			return err
-		}
+// durable waits until what was remembered of the log up to an entry is durable.
+func (s *Store) durable(ctx context.Context, last uint64) error {
+	err := s.files.wait(ctx, last)
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
+	return unavailable("sync the redo log", err)
 }
 
 // Due implements verify.Store. It reads beside the writer, from an index of
@@ -155,10 +125,13 @@ type dueID struct {
 }
 
 func (s *Store) dueBy(ctx context.Context, now int64, limit int) (ids []string, err error) {
-	if err := s.current(ctx); err != nil {
+	if err := s.fresh(ctx); err != nil {
 		return nil, err
 	}
-	all, logged := s.redo.due(now)
+	all, logged, last := s.redo.due(now)
+	if err := s.durable(ctx, last); err != nil {
+		return nil, err
+	}
 	rows, err := s.due.QueryContext(ctx, now)
 	if err != nil {
 		return nil, err
@@ -180,10 +153,13 @@ func (s *Store) dueBy(ctx context.Context, now int64, limit int) (ids []string, 
 	return ids, rows.Err()
 }
 
-// Ready writes one row durably, to learn whether the store can keep what it is
-// given. It fails with verify.ErrUnavailable and the cause.
+// Ready writes durably, to the redo log and to a table, to learn whether the store
+// can keep what it is given. It fails with verify.ErrUnavailable and the cause.
 func (s *Store) Ready(ctx context.Context) error {
-	_, err := s.submit(ctx, request{beat: true})
+	if _, err := s.submit(ctx, request{touch: true}); err != nil {
+		return err
+	}
+	_, err := s.keep(ctx, task{beat: true})
 	return err
 }
 
@@ -197,8 +173,14 @@ func (s *Store) closeOnce() error {
 	ctx, cancel := context.WithTimeout(context.Background(), busyWait)
 	_ = s.settle(ctx)
 	cancel()
+	return s.stop()
+}
+
+// stop ends everything, and leaves the redo log as it is.
+func (s *Store) stop() error {
 	s.queue.Close()
-	// The writer goes last: the last connection to close moves SQLite's log into the
+	s.tasks.Close()
+	// The keeper goes last: the last connection to close moves SQLite's log into the
 	// database file, which those of the pool may not.
-	return errors.Join(s.get.Close(), s.due.Close(), s.list.Close(), s.span.Close(), s.pool.Close(), s.writer.close())
+	return errors.Join(s.get.Close(), s.due.Close(), s.list.Close(), s.pool.Close(), s.writer.close(), s.keeper.close(), s.files.close())
 }

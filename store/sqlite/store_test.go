@@ -39,8 +39,8 @@ func TestFilesAreTheOwnersAlone(t *testing.T) {
 				t.Errorf("%s has the mode %v", e.Name(), info.Mode())
 			}
 		}
-		if len(entries) != 3 {
-			t.Errorf("%d files, want the database and two beside it", len(entries))
+		if len(entries) != 5 { // -wal and -shm, -redo0 and -redo1
+			t.Errorf("%d files, want the database and four beside it", len(entries))
 		}
 	}
 	modes()

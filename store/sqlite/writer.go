@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -12,167 +11,130 @@ import (
 	"github.com/sixdigit/sixdigit/verify"
 )
 
-// writer is the one connection that writes. Only the queue's goroutine uses it.
-// It speaks to the driver without database/sql between them: a pool of one has
-// nothing to pool, and its locks and conversions cost more than a small
-// statement.
+// writer runs the operations, and writes what they changed into the redo log. Only
+// the queue's goroutine uses it. Its connection to the database only reads.
 type writer struct {
 	connector driver.Connector
 	now       func() time.Time
-	log       *slog.Logger
-	bite      time.Duration    // for how long one Purge may hold up the others
-	tick      func() time.Time // measures it
+	files     *files
+	redo      *redo
+	keeper    *keeper
+	full      chan struct{} // tells that a generation waits for the keeper
+	fullRows  int           // as many rows make a generation full
+	known     *known
+	learn     chan *known // filters that are to be learned
 
 	conn  driver.Conn // nil when it has to be made anew
-	stmts stmts
+	looks looks
 	cache *cache
-	inTx  bool
 
-	redo    *redo
-	full    int // as many rows make a generation full
-	least   int // so many rows a transaction brings to the tables at least
-	tx      txn
-	value   []byte // these three are used again and again
+	entry   []byte // these are used again and again
+	rows    []logged
 	scratch row
 	wanted  wanted
+	events  uint64 // how many were written
 }
 
-// txn is what the transaction under way does to the redo log.
-type txn struct {
-	seq   int64 // of its value in the log
-	value []byte
-	rows  []logged
-
-	table, next int // how far the old generation is in its tables
-	refused     []rowKey
-	folded      bool // it is there as a whole
-	cut         int  // so many values are deleted
+// request is what the writer is asked for; one of its fields is set, or none, when
+// it shall only look.
+type request struct {
+	op    *verify.Op
+	touch bool // write an entry, to learn whether that can be done
+	turn  bool // begin a new generation
 }
 
-// has reports whether a row is part of the transaction's value.
-func (t *txn) has(k rowKey) bool {
-	return slices.ContainsFunc(t.rows, func(l logged) bool { return l.key == k })
-}
-
-func newWriter(c driver.Connector, now func() time.Time, log *slog.Logger) *writer {
-	return &writer{connector: c, now: now, log: log, bite: purgeBite, tick: time.Now, redo: newRedo(), full: fullRows, least: leastBite}
-}
-
-func (w *writer) connect(ctx context.Context) error {
+func (w *writer) connect() (err error) {
 	if w.conn != nil {
 		return nil
 	}
-	conn, err := w.connector.Connect(ctx)
-	if err != nil {
+	if w.conn, err = w.connector.Connect(context.Background()); err != nil {
 		return err
 	}
-	w.conn, w.cache = conn, newCache()
-	if err := w.stmts.prepare(conn); err != nil {
-		return errors.Join(err, w.close())
-	}
-	if err := impatient(conn); err != nil {
+	w.cache = newCache()
+	if err := prepareAll(w.conn, w.looks.all()); err != nil {
 		return errors.Join(err, w.close())
 	}
 	return nil
-}
-
-// impatient makes SQLite answer at once that a lock is held, for lock to wait in
-// its own way. It comes last: to be made, a connection needs locks that SQLite
-// has to wait for.
-func impatient(conn driver.Conn) error {
-	st, err := prepare(conn, `PRAGMA busy_timeout = 0`)
-	if err != nil {
-		return err
-	}
-	return errors.Join(st.exec(), st.close())
 }
 
 func (w *writer) close() error {
 	if w.conn == nil {
 		return nil
 	}
-	err := errors.Join(w.stmts.close(), w.conn.Close())
-	w.conn, w.stmts, w.cache, w.inTx = nil, stmts{}, nil, false
+	err := errors.Join(closeAll(w.looks.all()), w.conn.Close())
+	w.conn, w.looks, w.cache = nil, looks{}, nil
 	return err
 }
 
-// run commits a batch of requests in one transaction.
+// run runs a batch of requests. What they change is durable with the next sync of
+// the files.
 func (w *writer) run(batch []request, out []commit.Result[any]) (err error) {
-	// Also after a panic: no transaction stays open.
+	if err := w.files.lock(); err != nil {
+		return unavailable("lock the redo log", err)
+	}
+	done := false
 	defer func() {
-		if w.inTx || err != nil && !isBusy(err) {
-			w.abandon()
+		w.files.unlock()
+		if !done { // also after a panic: what is remembered may be wrong
+			_ = w.close()
 		}
 	}()
 	if err := w.begin(); err != nil {
-		return unavailable("begin a transaction", err)
+		return unavailable("begin", err)
 	}
 	if err := w.apply(batch, out); err != nil {
 		return unavailable("write", err)
 	}
-	if err := w.stmts.commit.exec(); err != nil {
-		return unavailable("commit", err)
-	}
-	w.inTx = false
-	w.publish()
+	done = true
 	return nil
 }
 
-// abandon gives the transaction up, and the connection with it: after a failed
-// write a new one is the state that is known for sure.
-func (w *writer) abandon() {
-	if w.inTx {
-		// An error says that SQLite has rolled back already, or that the
-		// connection is beyond use; closing it rolls back too.
-		_ = w.stmts.rollback.exec()
-	}
-	_ = w.close()
-}
-
-// begin takes the write lock and learns whether anybody else has written.
+// begin learns whether anybody else has written, or a disk has failed.
 func (w *writer) begin() error {
-	if err := w.connect(context.Background()); err != nil {
+	if w.files.check() != nil {
+		if err := w.takeOver(); err != nil {
+			return err
+		}
+	}
+	if err := w.connect(); err != nil {
 		return err
 	}
-	if err := w.lock(); err != nil {
-		return err
-	}
-	w.inTx = true
-	version, err := w.stmts.version.int()
+	version, err := w.looks.version.int()
 	if err != nil {
 		return err
 	}
-	if version != w.cache.version {
-		w.cache.forget()
-		if err := w.compare(); err != nil {
-			return err
-		}
-		w.cache.version = version
+	if version == w.cache.version {
+		return nil
 	}
-	w.tx = txn{rows: w.tx.rows[:0]}
-	if old := w.redo.old; old != nil {
-		w.tx.table, w.tx.next, w.tx.refused = old.table, old.next, old.refused
+	// Who began to take the files over may have been killed before that shows in
+	// them: what is written to a generation that is done is read by nobody.
+	done, err := w.looks.redone.int()
+	switch {
+	case err != nil:
+		return err
+	case !w.files.writes(done):
+		return w.takeOver()
 	}
+	w.cache.forget()
+	w.cache.version = version
 	return nil
 }
 
-// lock begins the transaction. Another process may hold the lock, and release
-// it for only microseconds when it is as busy as this one: so it is asked for
-// often. SQLite's own waiting, which impatient turns off, would sleep up to
-// 100 ms between two questions and starve.
-func (w *writer) lock() error {
-	const pause = 300 * time.Microsecond
-	for start := time.Now(); ; <-time.After(pause) {
-		err := w.stmts.begin.exec()
-		if !isBusy(err) || time.Since(start) > busyWait {
-			return err
-		}
+// takeOver begins anew, from what the files have.
+func (w *writer) takeOver() error {
+	if err := w.close(); err != nil {
+		return err
 	}
+	if err := w.keeper.recover(); err != nil {
+		return err
+	}
+	w.anew()
+	return w.connect()
 }
 
 var errFull = errors.New("the redo log is full: its rows do not come to their tables")
 
-// apply runs the operations, writes what they changed, and then the rest.
+// apply runs the operations and writes what they changed.
 func (w *writer) apply(batch []request, out []commit.Result[any]) error {
 	if w.redo.size() > mostLogged && slices.ContainsFunc(batch, func(r request) bool { return r.op != nil }) {
 		return errFull
@@ -181,7 +143,9 @@ func (w *writer) apply(batch []request, out []commit.Result[any]) error {
 		return err
 	}
 	ops := verify.NewBatch(w.now(), w)
+	touch := false
 	for i, r := range batch {
+		touch = touch || r.touch
 		if r.op == nil {
 			continue
 		}
@@ -192,29 +156,43 @@ func (w *writer) apply(batch []request, out []commit.Result[any]) error {
 		out[i] = commit.Result[any]{Value: result, Err: err}
 	}
 	changes := ops.Changes()
-	if err := w.save(changes); err != nil {
-		return err
-	}
-	w.cache.keep(changes) // a failure from here on throws the cache away
-	bite := max(2*len(w.tx.rows), w.least)
-	for i, r := range batch {
-		var err error
-		switch {
-		case r.purge != nil:
-			out[i].Value, err = w.purge(*r.purge)
-		case r.beat:
-			err = w.stmts.beat.exec(w.now().UnixMicro())
-		case r.claim != nil:
-			out[i].Value, err = w.claimEvents(r.claim)
-		case r.settle != nil:
-			out[i].Value, err = w.settleEvent(r.settle)
-		case r.fold:
-			w.redo.turn()
-			bite = max(bite, foldBite)
-		}
+	w.encode(changes)
+	if len(w.rows) > 0 || touch {
+		end, err := w.files.append(w.entry)
 		if err != nil {
 			return err
 		}
+		w.known.addLogged(w.rows)
+		w.redo.add(slices.Clone(w.entry[entryHead:]), w.rows, end)
 	}
-	return w.fold(bite)
+	w.cache.keep(changes)
+	for i, r := range batch {
+		if r.turn {
+			out[i].Err = w.turn()
+		}
+	}
+	if w.redo.full(w.fullRows) {
+		_ = w.turn() // what fails is found again when there is more to write
+	}
+	return nil
+}
+
+// turn begins a new generation, when the keeper is through with the one before the
+// last.
+func (w *writer) turn() error {
+	if !w.redo.turns() {
+		return nil
+	}
+	if err := w.files.turn(); err != nil {
+		return unavailable("begin a file of the redo log", err)
+	}
+	w.redo.turn()
+	if w.known.worn() {
+		w.anew()
+	}
+	select {
+	case w.full <- struct{}{}:
+	default:
+	}
+	return nil
 }

@@ -37,7 +37,7 @@ func TestTheWriterAsksItself(t *testing.T) {
 			t.Fatal(err)
 		}
 		asked := time.Now()
-		if err := s.writer.stmts.begin.exec(); !isBusy(err) {
+		if err := s.keeper.stmts.begin.exec(); !isBusy(err) {
 			t.Fatalf("%s: the lock is held, and the writer was told %v", which, err)
 		}
 		if took := time.Since(asked); took > busyWait/2 {
@@ -52,8 +52,8 @@ func TestTheWriterAsksItself(t *testing.T) {
 			t.Errorf("%s: %v", which, err)
 		}
 		// A statement that fails makes the writer give its connection up.
-		_, err := s.submit(t.Context(), request{purge: &bite{keys: []any{struct{}{}}}})
-		if !errors.Is(err, verify.ErrUnavailable) || s.writer.conn != nil {
+		_, err := s.keep(t.Context(), task{purge: &bite{keys: []any{struct{}{}}}})
+		if !errors.Is(err, verify.ErrUnavailable) || s.keeper.conn != nil {
 			t.Fatalf("a key of no kind: %v", err)
 		}
 		if err := s.Ready(t.Context()); err != nil {
