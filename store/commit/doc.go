@@ -9,7 +9,8 @@
 // the transaction's size. So callers queue, and one goroutine takes everything
 // that waits, runs it as one batch and answers each caller. While one batch is
 // written the next gathers by itself: nothing ever waits for company, and a
-// lone caller is served at once.
+// lone caller is served at once. With a Sync of its own a batch is run while the
+// one before is made durable; one Sync is for all that were run before it.
 //
 // An operation whose context ends before its batch begins is dropped, and its
 // caller sees the context's error. One whose context ends later runs to its end,

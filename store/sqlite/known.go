@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"sync"
+	"time"
 )
 
 // known are the subjects and counters that the tables may have: a Bloom filter.
@@ -120,21 +121,28 @@ func (s *Store) learn(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case n := <-s.writer.learn:
-			if s.learnTable(ctx, n, tableSubjects, `SELECT key FROM subjects WHERE key > ?1 ORDER BY key LIMIT ?2`) == nil &&
-				s.learnTable(ctx, n, tableCounters, `SELECT place FROM counters WHERE place > ?1 ORDER BY place LIMIT ?2`) == nil {
+			if s.learnTable(ctx, n, tableSubjects, `SELECT key FROM subjects WHERE key > ?1 ORDER BY key LIMIT ?2`) &&
+				s.learnTable(ctx, n, tableCounters, `SELECT place FROM counters WHERE place > ?1 ORDER BY place LIMIT ?2`) {
 				n.mu.Lock()
 				n.ready, n.added = true, 0
 				n.mu.Unlock()
 			}
 		}
+		// Two processes that take turns begin one filter after the other.
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(foldEvery):
+		}
 	}
 }
 
-func (s *Store) learnTable(ctx context.Context, n *known, table int, query string) error {
-	for after := start(table); ; {
+// learnTable reports whether it has gone through all of a table.
+func (s *Store) learnTable(ctx context.Context, n *known, table int, query string) bool {
+	for after := start(table); len(s.writer.learn) == 0; { // else there is a newer filter
 		keys, err := s.keys(ctx, query, after, learnBite)
 		if err != nil {
-			return err
+			return false
 		}
 		n.mu.Lock()
 		for _, k := range keys {
@@ -142,8 +150,9 @@ func (s *Store) learnTable(ctx context.Context, n *known, table int, query strin
 		}
 		n.mu.Unlock()
 		if len(keys) < learnBite {
-			return nil
+			return true
 		}
 		after = keys[len(keys)-1]
 	}
+	return false
 }

@@ -174,7 +174,13 @@ func (r *redo) has(k rowKey) bool {
 	return false
 }
 
-func (g *generation) seq(k rowKey) uint64 { return g.first + uint64(g.rows[k].value) }
+// seq is that of the entry that a row is in, 0 where none is waited for.
+func (g *generation) seq(k rowKey) uint64 {
+	if g.first == 0 {
+		return 0
+	}
+	return g.first + uint64(g.rows[k].value)
+}
 
 // last is the seq of the last entry. The caller holds mu.
 func (r *redo) last() uint64 { return r.young.first + uint64(len(r.young.values)) - 1 }
