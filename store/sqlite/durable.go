@@ -8,21 +8,29 @@ import (
 
 // Which entries of the redo log are durable, and who is told.
 
-// sync makes durable what was appended before. Where it may not be, because a sync
-// has failed since, it says so.
+// sync is push for those who wait to be answered. Where what they wait for may not
+// be durable, because a push has failed since it was appended, it says so, once.
 func (l *files) sync() error {
 	l.mu.Lock()
-	f, gen, tail, seq, fails, failed := l.f[l.gen%2], l.gen, l.tail, l.appended, l.fails, l.failed
-	done, owed := seq == l.durable, l.owed
+	owed := l.owed
 	l.owed = nil
 	l.mu.Unlock()
-	switch {
-	case failed != nil:
-		return failed
-	case owed != nil || done:
+	if owed != nil {
 		return owed
 	}
-	// Between two generations the one before is synced by turn.
+	return l.push()
+}
+
+// push makes durable what was appended before.
+func (l *files) push() error {
+	l.mu.Lock()
+	f, gen, tail, seq, fails, failed := l.f[l.gen%2], l.gen, l.tail, l.appended, l.fails, l.failed
+	done := seq == l.durable
+	l.mu.Unlock()
+	if failed != nil || done {
+		return failed
+	}
+	// Between two generations turn pushes the one before.
 	if err := l.flush(f); err != nil {
 		return err
 	}

@@ -24,7 +24,6 @@ import (
 // entries, with zeros that are synced: so to sync an entry is to write its bytes,
 // and nothing about the file.
 type files struct {
-	path   string
 	id     [16]byte // of the database, which the files must be of
 	writer uint64   // this process's, for this time that it has them open
 
@@ -63,7 +62,7 @@ var errForeign = errors.New("another process has written to the redo log")
 // openFiles opens the files beside a database, and makes them where they are
 // missing, for their owner alone.
 func openFiles(path string) (*files, error) {
-	l := &files{path: path, blank: make([]byte, 256<<10), news: make(chan struct{})}
+	l := &files{blank: make([]byte, 256<<10), news: make(chan struct{})}
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // it never fails
 	l.writer = binary.LittleEndian.Uint64(id[:]) | 1
@@ -277,7 +276,7 @@ func (l *files) clear(which int, used int64) error {
 // turn makes the next generation the one that is written. The caller holds the
 // lock, and knows that the generation before is in its tables and erased.
 func (l *files) turn() error {
-	if err := l.sync(); err != nil {
+	if err := l.push(); err != nil {
 		return err
 	}
 	l.mu.Lock()

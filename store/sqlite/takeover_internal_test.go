@@ -197,6 +197,10 @@ func TestRecoveredIsNotAllAppended(t *testing.T) {
 	if err := s.writer.run([]request{{}}, make([]commit.Result[any], 1)); err != nil { // the next batch recovers
 		t.Fatal(err)
 	}
+	run("c")
+	if err := s.writer.turn(); err != nil { // which pushes c, and says nothing of b
+		t.Fatal(err)
+	}
 	if err := s.files.sync(); err == nil { // b's sync: its callers are answered
 		t.Error("b's callers are told that all is well")
 	}
