@@ -72,8 +72,8 @@ func (k *keeper) bring(g, kept *generation) (still *generation, err error) {
 	for _, from := range []*generation{kept, g} {
 		for table := range from.order {
 			for _, key := range from.order[table] {
-				if _, newer := g.rows[key]; newer && from == kept {
-					continue
+				if from == kept && g.has(key) {
+					continue // there is a newer version
 				}
 				r, _ := from.find(key)
 				switch err := k.stmts.save(r); {

@@ -95,16 +95,7 @@ func (n *known) worn() bool {
 func (w *writer) anew() {
 	w.known = newKnown()
 	w.known.mu.Lock()
-	for _, g := range w.redo.generations() {
-		if g == nil {
-			continue
-		}
-		for _, table := range []int{tableSubjects, tableCounters} {
-			for _, k := range g.order[table] {
-				w.known.add(k)
-			}
-		}
-	}
+	w.redo.keys(w.known.add)
 	w.known.mu.Unlock()
 	select { // learn needs only the last
 	case <-w.learn:

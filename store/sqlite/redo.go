@@ -113,6 +113,14 @@ func loggedAt(r row, from, to int) logged {
 	return l
 }
 
+func (g *generation) has(k rowKey) bool {
+	if g == nil {
+		return false
+	}
+	_, ok := g.rows[k]
+	return ok
+}
+
 func (g *generation) find(k rowKey) (row, bool) {
 	if g == nil {
 		return row{}, false
@@ -164,14 +172,23 @@ func (r *redo) find(k rowKey) (found row, seq uint64, ok bool) {
 func (r *redo) has(k rowKey) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	all := r.generations()
+	return slices.ContainsFunc(all[:], func(g *generation) bool { return g.has(k) })
+}
+
+// keys hands the key of every row in the log to take. It goes by the maps: the
+// keeper may be sorting an order.
+func (r *redo) keys(take func(rowKey)) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	for _, g := range r.generations() {
-		if g != nil {
-			if _, ok := g.rows[k]; ok {
-				return true
-			}
+		if g == nil {
+			continue
+		}
+		for k := range g.rows {
+			take(k)
 		}
 	}
-	return false
 }
 
 // seq is that of the entry that a row is in, 0 where none is waited for.
@@ -225,14 +242,7 @@ func (r *redo) each(look func(g *generation, k rowKey, v rowAt)) {
 			continue
 		}
 		for _, k := range g.order[tableVerifications] {
-			newer := slices.ContainsFunc(all[:i], func(g *generation) bool {
-				if g == nil {
-					return false
-				}
-				_, newer := g.rows[k]
-				return newer
-			})
-			if !newer {
+			if !slices.ContainsFunc(all[:i], func(g *generation) bool { return g.has(k) }) {
 				look(g, k, g.rows[k])
 			}
 		}
