@@ -310,6 +310,10 @@ func (q *Queue[Q, R]) syncer() {
 	defer close(q.synced)
 	for open := true; open; {
 		_, open = <-q.dirty
+		// As in write: a few turns, and a sync is for a third more operations.
+		for range 4 {
+			runtime.Gosched()
+		}
 		q.syncing.Lock()
 		q.settle()
 	}

@@ -9,6 +9,7 @@ import (
 // wanted are keys that the operations of a batch will ask for and of which the
 // writer knows nothing yet.
 type wanted struct {
+	ids      []string
 	subjects []verify.SubjectKey
 	places   []verify.Place
 	keys     []any
@@ -16,16 +17,30 @@ type wanted struct {
 }
 
 // prefetch reads what the operations of a batch say they will need, many rows with
-// one query. Most starts are of numbers that have no rows yet: a query for each,
-// which finds nothing, costs more than the decision.
+// one query: a query for each costs more than the decision.
 func (w *writer) prefetch(batch []request) error {
 	p := &w.wanted
-	p.subjects, p.places = p.subjects[:0], p.places[:0]
+	p.ids, p.subjects, p.places = p.ids[:0], p.subjects[:0], p.places[:0]
 	for _, r := range batch {
-		if r.op == nil || r.op.ID != "" {
+		if r.op != nil && r.op.ID != "" {
+			p.wantVerification(w, r.op.ID)
+		}
+	}
+	for _, id := range p.ids {
+		p.keys = append(p.keys, id)
+	}
+	if err := p.fetch(w.looks.someVerifications, w.fetchedVerification); err != nil {
+		return err
+	}
+	for _, r := range batch {
+		if r.op == nil {
 			continue
 		}
-		p.wantSubject(w, r.op.Subject)
+		if r.op.ID == "" {
+			p.wantSubject(w, r.op.Subject)
+		} else if v, ok := w.cache.verifications.get(r.op.ID); ok && v != nil && (r.op.Alone == nil || !r.op.Alone(v)) {
+			p.wantSubject(w, v.Subject)
+		}
 		for _, place := range r.op.Places {
 			p.wantPlace(w, place)
 		}
@@ -68,6 +83,15 @@ func (p *wanted) fetch(queries [len(sizes)]*stmt, read func(row []driver.Value) 
 	return nil
 }
 
+// wantVerification remembers that there is none, until one is found. What the log
+// has is left to whoever asks for it.
+func (p *wanted) wantVerification(w *writer, id string) {
+	if _, known := w.cache.verifications.get(id); !known && !w.redo.has(keyOf(tableVerifications, id)) {
+		w.cache.verifications.put(id, nil)
+		p.ids = append(p.ids, id)
+	}
+}
+
 // wantSubject remembers that there is none, until one is found.
 func (p *wanted) wantSubject(w *writer, k verify.SubjectKey) {
 	if _, known := w.cache.subjects.get(k); known {
@@ -92,6 +116,26 @@ func (p *wanted) wantPlace(w *writer, place verify.Place) {
 			p.places = append(p.places, place)
 		}
 	}
+}
+
+// fetchedVerification takes a row. One that cannot be read is not remembered: who
+// needs it is told.
+func (w *writer) fetchedVerification(row []driver.Value) error {
+	id, ok := row[0].(string)
+	if !ok {
+		return nil
+	}
+	number, _ := row[1].(string)
+	data, err := blob(row[2])
+	if err == nil {
+		var v *verify.Verification
+		if v, err = verify.ReadVerification(id, number, data); err == nil {
+			w.cache.verifications.put(id, v)
+			return nil
+		}
+	}
+	w.cache.verifications.drop(id)
+	return nil
 }
 
 // fetchedSubject takes a row. One that cannot be read is not remembered: who needs

@@ -129,6 +129,7 @@ const selectRedone = `SELECT generation FROM redone`
 type looks struct {
 	version, redone                       *stmt
 	verification, subject, counters, idem *stmt
+	someVerifications                     [len(sizes)]*stmt
 	someSubjects, someCounters            [len(sizes)]*stmt
 }
 
@@ -143,6 +144,7 @@ func (s *looks) all() map[**stmt]string {
 	}
 	for i, size := range sizes {
 		keys := `(?` + strings.Repeat(`, ?`, size-1) + `)`
+		all[&s.someVerifications[i]] = `SELECT id, number, data FROM verifications WHERE id IN ` + keys
 		all[&s.someSubjects[i]] = `SELECT key, data FROM subjects WHERE key IN ` + keys
 		all[&s.someCounters[i]] = `SELECT place, data FROM counters WHERE place IN ` + keys
 	}
