@@ -11,11 +11,12 @@ import (
 
 // When the redo log's rows come to their tables.
 const (
-	// A generation is full with so many rows, a second of 13,000 starts, or so many
-	// bytes. The more there are, the more of them share a page, and the more have
-	// changed again before they are written.
+	// A generation is full with so many rows, or so many bytes, a second of some
+	// thousand starts. The more there are, the more of them share a page, and the
+	// more have changed again before they are written. Two generations are well below
+	// mostLogged, and a file need not be made shorter and longer for each.
 	fullRows = 65536
-	fullSize = 32 << 20
+	fullSize = keptSize
 	// foldEvery is how often a generation is brought to the tables that is not full.
 	foldEvery = time.Second
 	// mostLogged bounds the rows for which the tables are too slow, or the disk too

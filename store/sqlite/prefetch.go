@@ -9,7 +9,6 @@ import (
 // wanted are keys that the operations of a batch will ask for and of which the
 // writer knows nothing yet.
 type wanted struct {
-	ids      []string
 	subjects []verify.SubjectKey
 	places   []verify.Place
 	keys     []any
@@ -20,14 +19,11 @@ type wanted struct {
 // one query: a query for each costs more than the decision.
 func (w *writer) prefetch(batch []request) error {
 	p := &w.wanted
-	p.ids, p.subjects, p.places = p.ids[:0], p.subjects[:0], p.places[:0]
+	p.subjects, p.places = p.subjects[:0], p.places[:0]
 	for _, r := range batch {
 		if r.op != nil && r.op.ID != "" {
 			p.wantVerification(w, r.op.ID)
 		}
-	}
-	for _, id := range p.ids {
-		p.keys = append(p.keys, id)
 	}
 	if err := p.fetch(w.looks.someVerifications, w.fetchedVerification); err != nil {
 		return err
@@ -38,7 +34,7 @@ func (w *writer) prefetch(batch []request) error {
 		}
 		if r.op.ID == "" {
 			p.wantSubject(w, r.op.Subject)
-		} else if v, ok := w.cache.verifications.get(r.op.ID); ok && v != nil && (r.op.Alone == nil || !r.op.Alone(v)) {
+		} else if v, _ := w.cache.verifications.get(r.op.ID); v != nil && (r.op.Alone == nil || !r.op.Alone(v)) {
 			p.wantSubject(w, v.Subject)
 		}
 		for _, place := range r.op.Places {
@@ -88,7 +84,7 @@ func (p *wanted) fetch(queries [len(sizes)]*stmt, read func(row []driver.Value) 
 func (p *wanted) wantVerification(w *writer, id string) {
 	if _, known := w.cache.verifications.get(id); !known && !w.redo.has(keyOf(tableVerifications, id)) {
 		w.cache.verifications.put(id, nil)
-		p.ids = append(p.ids, id)
+		p.keys = append(p.keys, id)
 	}
 }
 
@@ -118,57 +114,43 @@ func (p *wanted) wantPlace(w *writer, place verify.Place) {
 	}
 }
 
-// fetchedVerification takes a row. One that cannot be read is not remembered: who
+// fetched takes the record of a row. One that cannot be read is not remembered: who
 // needs it is told.
-func (w *writer) fetchedVerification(row []driver.Value) error {
-	id, ok := row[0].(string)
-	if !ok {
-		return nil
-	}
-	number, _ := row[1].(string)
-	data, err := blob(row[2])
+func fetched[K comparable, V any](in *recent[K, V], k K, record driver.Value, read func([]byte) (V, error)) {
+	data, err := blob(record)
 	if err == nil {
-		var v *verify.Verification
-		if v, err = verify.ReadVerification(id, number, data); err == nil {
-			w.cache.verifications.put(id, v)
-			return nil
+		var v V
+		if v, err = read(data); err == nil {
+			in.put(k, v)
+			return
 		}
 	}
-	w.cache.verifications.drop(id)
+	in.drop(k)
+}
+
+func (w *writer) fetchedVerification(row []driver.Value) error {
+	id, _ := row[0].(string)
+	number, _ := row[1].(string)
+	fetched(&w.cache.verifications, id, row[2], func(data []byte) (*verify.Verification, error) {
+		return verify.ReadVerification(id, number, data)
+	})
 	return nil
 }
 
-// fetchedSubject takes a row. One that cannot be read is not remembered: who needs
-// it is told.
 func (w *writer) fetchedSubject(row []driver.Value) error {
 	key, err := blob(row[0])
 	if err != nil || len(key) != len(verify.SubjectKey{}) {
 		return err
 	}
 	k := verify.SubjectKey(key)
-	data, err := blob(row[1])
-	if err == nil {
-		var s *verify.Subject
-		if s, err = verify.ReadSubject(k, data); err == nil {
-			w.cache.subjects.put(k, s)
-			return nil
-		}
-	}
-	w.cache.subjects.drop(k)
+	fetched(&w.cache.subjects, k, row[1], func(data []byte) (*verify.Subject, error) {
+		return verify.ReadSubject(k, data)
+	})
 	return nil
 }
 
 func (w *writer) fetchedCounters(row []driver.Value) error {
 	n, _ := row[0].(int64)
-	place := verify.Place(n)
-	data, err := blob(row[1])
-	if err == nil {
-		var c verify.Counters
-		if c, err = verify.ReadCounters(data); err == nil {
-			w.cache.counters.put(place, c)
-			return nil
-		}
-	}
-	w.cache.counters.drop(place)
+	fetched(&w.cache.counters, verify.Place(n), row[1], verify.ReadCounters)
 	return nil
 }
