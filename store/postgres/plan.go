@@ -36,8 +36,13 @@ func (w *writer) guess(batch []request) (*rows, *keyset) {
 	return p.rows, p.locks
 }
 
+// alone reports that an operation will not ask for the subject of its verification.
+func alone(op *verify.Op, known *memo[*verify.Verification]) bool {
+	return op.Alone != nil && op.Alone(known.value)
+}
+
 // foresee guesses the rows that an operation names itself, and the subject of its
-// verification.
+// verification where that is needed.
 func (p *plan) foresee(op *verify.Op) {
 	m := p.memory
 	if op.Idem != nil && !guess(p, tableIdems, &p.idems, &m.idems, op.Idem.Key, true) {
@@ -59,6 +64,9 @@ func (p *plan) foresee(op *verify.Op) {
 		subject, fresh = known.value.Subject, false
 		if !guess(p, tableVerifications, &p.verifications, &m.verifications, op.ID, false) {
 			p.locks.verifications.add(op.ID)
+		}
+		if alone(op, known) {
+			return
 		}
 	}
 	if !guess(p, tableSubjects, &p.subjects, &m.subjects, subject, fresh) {
@@ -135,10 +143,11 @@ func (w *writer) foresee(batch []request) foresight {
 			continue
 		}
 		f.named.verifications.add(r.op.ID)
-		if m := w.memory.verifications.get(r.op.ID); m != nil {
-			f.named.subjects.add(m.value.Subject)
-		} else {
+		switch m := w.memory.verifications.get(r.op.ID); {
+		case m == nil:
 			f.named.subjectsOf.add(r.op.ID)
+		case !alone(r.op, m):
+			f.named.subjects.add(m.value.Subject)
 		}
 	}
 	return f
