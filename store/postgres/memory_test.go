@@ -127,6 +127,44 @@ func TestWhatAnotherHasWritten(t *testing.T) {
 	}
 }
 
+// TestASubjectThatIsNeededAfterAll runs operations that need no subject as far as
+// the store remembers their verification, which another has changed. They are handed
+// the subject, too, as it is there.
+func TestASubjectThatIsNeededAfterAll(t *testing.T) {
+	t.Parallel()
+	all := replicas(t, 2)
+	one, other := all[0], all[1]
+	id := idOf(time.Now(), 0)
+	do(t, one, start(id))
+	do(t, one, count(id))
+	op := count(id)
+	op.Alone = func(v *verify.Verification) bool { return v.Checks%2 == 1 }
+	op = telling(op, func(_ time.Time, s *verify.Subject, v *verify.Verification) (verify.Decision, error) {
+		v.Checks++
+		if op.Alone(v) { // it was even
+			s.Failures++
+			return verify.Decision{Verification: v, Subject: s}, nil
+		}
+		return verify.Decision{Verification: v}, nil
+	})
+	do(t, other, count(id))
+	one.Dare()
+	before := one.Reruns()
+	was := do(t, one, op).(told)
+	if was.V.Checks != 2 || was.S.Failures != 2 || len(was.S.Pending) != 1 {
+		t.Errorf("it was handed %d checks, and a subject of %d failures with %d verifications under way; want 2, 2 and 1", was.V.Checks, was.S.Failures, len(was.S.Pending))
+	}
+	if n := one.Reruns() - before; n != 1 {
+		t.Errorf("%d runs too many, want 1", n)
+	}
+	if was = do(t, one, op).(told); was.V.Checks != 3 || was.S.Failures != 0 {
+		t.Errorf("alone, it was handed %d checks and a subject of %d failures; want 3 and none", was.V.Checks, was.S.Failures)
+	}
+	if was = do(t, other, telling(guess(id), guess(id).Decide)).(told); was.V.Checks != 4 || was.S.Failures != 3 {
+		t.Errorf("in the end there are %d checks and %d failures, want 4 and 3", was.V.Checks, was.S.Failures)
+	}
+}
+
 // TestContestedRows lets replicas charge one limit all the time: they must not
 // fall over each other again and again.
 func TestContestedRows(t *testing.T) {
