@@ -171,7 +171,7 @@ func (b *Batch) load(op Op) (*Subject, *Verification, error) {
 		return nil, nil, err
 	case v == nil || v.App != op.App && !op.AnyApp:
 		return nil, nil, ErrNotFound
-	case op.Alone != nil && op.Alone(v):
+	case op.IsAlone(v):
 		return &Subject{Key: v.Subject, unread: true}, v.Clone(), nil
 	}
 	s, err := b.subject(v.Subject)

@@ -60,6 +60,10 @@ type Op struct {
 	Decide func(now time.Time, s *Subject, v *Verification) (Decision, error)
 }
 
+// IsAlone reports whether Decide does without the subject of v, which is the
+// verification ID as the store knows it.
+func (o *Op) IsAlone(v *Verification) bool { return o.Alone != nil && o.Alone(v) }
+
 // Decision is what an operation comes to.
 type Decision struct {
 	// Result is what Do returns.

@@ -36,11 +36,6 @@ func (w *writer) guess(batch []request) (*rows, *keyset) {
 	return p.rows, p.locks
 }
 
-// alone reports that an operation will not ask for the subject of its verification.
-func alone(op *verify.Op, known *memo[*verify.Verification]) bool {
-	return op.Alone != nil && op.Alone(known.value)
-}
-
 // foresee guesses the rows that an operation names itself, and the subject of its
 // verification where that is needed.
 func (p *plan) foresee(op *verify.Op) {
@@ -65,7 +60,7 @@ func (p *plan) foresee(op *verify.Op) {
 		if !guess(p, tableVerifications, &p.verifications, &m.verifications, op.ID, false) {
 			p.locks.verifications.add(op.ID)
 		}
-		if alone(op, known) {
+		if op.IsAlone(known.value) {
 			return
 		}
 	}
@@ -146,7 +141,7 @@ func (w *writer) foresee(batch []request) foresight {
 		switch m := w.memory.verifications.get(r.op.ID); {
 		case m == nil:
 			f.named.subjectsOf.add(r.op.ID)
-		case !alone(r.op, m):
+		case !r.op.IsAlone(m.value):
 			f.named.subjects.add(m.value.Subject)
 		}
 	}

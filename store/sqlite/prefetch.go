@@ -34,7 +34,7 @@ func (w *writer) prefetch(batch []request) error {
 		}
 		if r.op.ID == "" {
 			p.wantSubject(w, r.op.Subject)
-		} else if v, _ := w.cache.verifications.get(r.op.ID); v != nil && (r.op.Alone == nil || !r.op.Alone(v)) {
+		} else if v, _ := w.cache.verifications.get(r.op.ID); v != nil && !r.op.IsAlone(v) {
 			p.wantSubject(w, v.Subject)
 		}
 		for _, place := range r.op.Places {
