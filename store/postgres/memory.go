@@ -55,7 +55,8 @@ type keepsake[K comparable, T any] struct {
 }
 
 // get returns a row unless a purge may have removed it since; nil when nothing is
-// known. It lasts until the next row is remembered.
+// known. It lasts until the next row is remembered, or the next look at this one: a
+// purge may have ended in between.
 func (r *memos[K, T]) get(k K) *memo[T] {
 	m := r.recent.get(k)
 	if m == nil {

@@ -56,11 +56,12 @@ func (p *plan) foresee(op *verify.Op) {
 			p.locks.subjectsOf.add(op.ID)
 			return
 		}
-		subject, fresh = known.value.Subject, false
+		v := known.value // a purge may end now, and the next look drop what is known
+		subject, fresh = v.Subject, false
 		if !guess(p, tableVerifications, &p.verifications, &m.verifications, op.ID, false) {
 			p.locks.verifications.add(op.ID)
 		}
-		if op.IsAlone(known.value) {
+		if op.IsAlone(v) {
 			return
 		}
 	}

@@ -256,7 +256,9 @@ func (s *saving) check(u *using) {
 // are not written. Nothing holds them, and each statement sees what is committed
 // when it begins: one that waited for another replica's rows has seen what that
 // one wrote, and those before it have not. They come last, when all other rows are
-// held: what is still not there then was not there with all of these.
+// held: what is still not there then was not there with all of these. Two replicas that
+// each insert what the other misses do not see each other, so an operation may rely on
+// an absence only beside a row that it writes and the other reads as it is.
 func (t *tx) absences(s *saving) {
 	r := t.rows
 	if keys := unheld(r, &r.idems); len(keys) > 0 {
